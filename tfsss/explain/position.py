@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tfsss.errors import InputError
+from tfsss.explain.arrays import read_only
 from tfsss.layers.position import (
     alibi_bias, alibi_slopes, frequencies, gather_relative_bias, relative_position_steps, rotate, sincos_1d, sincos_2d,
 )
@@ -102,13 +103,6 @@ class RelativeSteps:
     shifted: np.ndarray  # (n, n, 2): smallest offset moved to 0
     scaled: np.ndarray  # (n, n, 2): y times the table's row length
     index: np.ndarray  # (n, n): the sum, a row of the bias table
-
-
-def read_only(values: Tensor | np.ndarray) -> np.ndarray:
-    """The values as a NumPy array that nobody can change (a cache hands it to every visitor)."""
-    array = np.array(values.detach().numpy() if isinstance(values, Tensor) else values)
-    array.setflags(write=False)
-    return array
 
 
 def sinusoidal(length: int, dim: int, *, base: float = 10_000.0, interleaved: bool = True) -> Encoding:

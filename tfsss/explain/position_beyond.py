@@ -11,8 +11,9 @@ import torch
 from einops import rearrange
 
 from tfsss.errors import InputError
+from tfsss.explain.arrays import read_only
 from tfsss.explain.position import (
-    MAX_LENGTH, Bias, ByDistance, Encoding, Similarity, by_distance, head_bias, pairwise, read_only, similarity,
+    MAX_LENGTH, Bias, ByDistance, Encoding, Similarity, by_distance, head_bias, pairwise, similarity,
 )
 from tfsss.layers.position import resize_table
 

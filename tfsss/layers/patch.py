@@ -43,31 +43,45 @@ def check_divisible(images: Tensor, patch_size: int) -> None:
         raise InputError("shape.not_divisible", height=height, width=width, patch=patch_size)
 
 
+def check_reached(images: Tensor, patch_size: int, stride: int) -> None:
+    """Raises InputError when patches `stride` apart do not end exactly at the border of `images` (b, c, H, W)."""
+    height, width = images.shape[-2:]
+    if min(height, width) < patch_size or (height - patch_size) % stride or (width - patch_size) % stride:
+        raise InputError("patches.not_reached", height=height, width=width, patch=patch_size, stride=stride)
+
+
 class PatchEmbed(nn.Module):
-    """Patches to tokens by a convolution whose kernel and stride are the patch.
+    """Patches to tokens by a convolution whose kernel is the patch.
 
     Args:    in_channels: c; embed_dim: d; patch_size: p = q.
+             stride: pixels from one patch to the next; None = patch_size, so that patches do not overlap.
     Returns: forward gives (b, n, d) from (b, c, H, W). Probe: `tokens`.
-    Raises:  InputError: H or W not divisible by patch_size.
+    Raises:  InputError: H or W not divisible by patch_size, or not reached by the last patch when a stride is given.
     Source:  Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1; by convolution as timm and transformers do.
     """
 
-    def __init__(self, in_channels: int, embed_dim: int, patch_size: int):
+    def __init__(self, in_channels: int, embed_dim: int, patch_size: int, *, stride: int | None = None):
         super().__init__()
-        self.patch_size = patch_size
-        self.proj = nn.Conv2d(in_channels, embed_dim, kernel_size=patch_size, stride=patch_size)
+        self.patch_size, self.stride = patch_size, stride or patch_size
+        self.proj = nn.Conv2d(in_channels, embed_dim, kernel_size=patch_size, stride=self.stride)
         self.tokens = Probe()
 
     def forward(self, images: Tensor) -> Tensor:
-        check_divisible(images, self.patch_size)
+        self.check(images)
         return self.tokens(rearrange(self.proj(images), "b d gy gx -> b (gy gx) d"))
 
     def by_unfold(self, images: Tensor) -> Tensor:
         """The same tokens by unfold and a matrix: the kernel, one flattened row per output channel, is the weight."""
-        check_divisible(images, self.patch_size)
-        vectors = F.unfold(images, self.patch_size, stride=self.patch_size)  # b (c p q) n
+        self.check(images)
+        vectors = F.unfold(images, self.patch_size, stride=self.stride)  # b (c p q) n
         weight = rearrange(self.proj.weight, "d c p q -> d (c p q)")
         return F.linear(rearrange(vectors, "b v n -> b n v"), weight, self.proj.bias)
+
+    def check(self, images: Tensor) -> None:
+        if self.stride == self.patch_size:
+            check_divisible(images, self.patch_size)
+        else:
+            check_reached(images, self.patch_size, self.stride)
 
 
 class LinearPatchEmbed(nn.Module):
