@@ -1,0 +1,196 @@
+// What a canvas shows: it follows from `scene` (arrays), `view` (light settings), the pin and the pointer.
+const FADE_MS = 260;
+
+class Board {
+  constructor(parent) {
+    this.root = make("div", "canvas", parent);
+    this.board = make("div", "board", this.root);
+    this.board.tabIndex = 0;
+    this.board.setAttribute("role", "application");
+    this.tokens = make("div", "tokens", this.root);
+    this.tokens.setAttribute("role", "group");
+    this.readout = make("div", "readout", this.root);
+    this.bar = make("div", "bar", this.root);
+    [this.low, this.ramp, this.high] = ["low", "ramp", "high"].map((name) => make("span", name, this.bar));
+    this.hint = make("div", "hint", this.root);
+    this.live = make("div", "live", this.root);
+    this.live.setAttribute("aria-live", "polite");
+    this.panels = [];
+    this.pinned = this.pointed = this.hovered = this.brush = null;
+    this.painted = new Uint8Array(0);
+    this.cursor = 0;
+    this.draws = 0;
+    this.observer = new ResizeObserver(() => this.ready() && this.marks());
+    this.observer.observe(this.board);
+  }
+
+  show(bytes) {
+    if (bytes === this.bytes) return;
+    this.bytes = bytes;
+    this.scene = decodeScene(bytes);
+    const canvases = (window.tfsssCanvases ??= new Map());
+    if (this.entry?.owner === this && this.name !== this.scene.name) this.entry.owner = this.entry.update = null;
+    this.name = this.scene.name;
+    this.entry = canvases.get(this.name) ?? { sent: 0 };
+    canvases.set(this.name, this.entry);
+    if (this.entry.owner !== this) this.entry.sent = 0;
+    this.entry.owner = this;
+    this.entry.update = () => this.update();
+    this.swapPicture();
+    this.update();
+  }
+
+  swapPicture() {
+    if (this.pictureId === this.scene.picture) return;
+    const old = this.url;
+    this.pictureId = this.scene.picture;
+    this.url = this.pictureId ? URL.createObjectURL(new Blob([this.scene.pictureBytes])) : "";
+    if (old) setTimeout(() => URL.revokeObjectURL(old), 5000);
+  }
+
+  ready() {
+    return this.scene && this.view;
+  }
+
+  // The server's word on pin and painted set holds, unless something newer was done here that it has not heard of yet
+  update() {
+    this.view = this.entry.view;
+    if (!this.ready()) return;
+    const { scene, view } = this;
+    if (view.seq >= this.entry.sent) {
+      this.entry.sent = view.seq;
+      this.pinned = view.pinned !== null && view.pinned < scene.tokens && !view.paint ? view.pinned : null;
+      if (this.brush === null) this.painted = unpackBits(view.painted, scene.cells);
+    }
+    if (this.painted.length !== scene.cells) this.painted = new Uint8Array(scene.cells);
+    if (!(this.pointed < scene.tokens)) this.pointed = null;
+    if (!(this.hovered < scene.cells)) this.hovered = null;
+    this.cursor = Math.min(this.cursor, scene.cells - 1);
+    this.build();
+    this.draw(true);
+  }
+
+  build() {
+    const { scene, view } = this;
+    const count = Math.max(1, scene.panels.length);
+    while (this.panels.length < count) this.panels.push(new PanelView(this.board));
+    while (this.panels.length > count) this.panels.pop().figure.remove();
+    this.root.style.setProperty("--columns", Math.min(view.columns, count));
+    this.root.style.setProperty("--side", `${view.width}px`);
+    this.root.style.setProperty("--strength", view.strength);
+    this.root.classList.toggle("paints", view.paint);
+    this.panels.forEach((panel, p) => {
+      panel.fit(scene, this.url);
+      panel.title.textContent = view.titles[p] ?? "";
+    });
+    this.tokens.hidden = !(scene.prefix && this.hasMatrix());
+    this.tokens.setAttribute("aria-label", view.text.tokens);
+    while (this.tokens.children.length > scene.prefix) this.tokens.lastChild.remove();
+    while (this.tokens.children.length < scene.prefix) this.addToken(this.tokens.children.length);
+    this.bar.hidden = !scene.panels.length;
+    this.ramp.style.backgroundImage = scene.bar;
+  }
+
+  addToken(token) {
+    const button = make("button", "token", this.tokens);
+    button.type = "button";
+    make("span", "swatch", button);
+    make("span", "name", button);
+    button.onclick = () => this.pin(this.pinned === token ? null : token, false);
+    button.onpointerenter = () => this.point(token);
+  }
+
+  hasMatrix() {
+    return this.scene.panels.some((panel) => panel.rows > 1);
+  }
+
+  // The patch that the numbers are about: under the pointer, or under the keyboard's cursor while painting
+  spot() {
+    return this.hovered ?? (this.view.paint && this.board.matches(":focus-visible") ? this.cursor : null);
+  }
+
+  draw(fade) {
+    const started = performance.now();
+    const { scene, view } = this;
+    const middle = scene.prefix ? 0 : Math.floor(scene.gy / 2) * scene.gx + Math.floor(scene.gx / 2);
+    this.query = this.pinned ?? this.pointed ?? middle;
+    this.rows = scene.panels.map((panel) => panelRow(scene, panel, this.query));
+    this.vmax = scene.vmax ?? (Math.max(...this.rows.map((row) => row.maximum)) || 1);
+    cancelAnimationFrame(this.frame);
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const moved = this.scene === this.drawnScene && this.query !== this.drawnQuery;
+    if (fade && moved && !still) this.fade(); else if (!fade || moved || this.scene !== this.drawnScene) this.paintHeat(1);
+    this.marks();
+    this.say();
+    [this.drawnScene, this.drawnQuery, this.drawnRange] = [scene, this.query, this.vmax];
+    this.draws += 1;
+    Object.assign(this.root.dataset, {
+      lastDrawMs: (performance.now() - started).toFixed(3), draws: this.draws, query: this.query, vmax: this.vmax,
+      pinned: this.pinned ?? "", strongest: this.rows.map((row) => row.strongest).join(" "), paint: view.paint,
+    });
+  }
+
+  paintHeat(share) {
+    this.rows.forEach((row, p) => {
+      const from = this.before?.[p];
+      const values = share < 1 && from ? row.values.map((value, cell) => from[cell] + share * (value - from[cell])) : row.values;
+      this.panels[p].drawHeat(this.scene, values, this.vmax);
+    });
+  }
+
+  // Fades in units of the range: the old row's colours turn into the new row's
+  fade() {
+    const scale = this.vmax / this.drawnRange;
+    this.before = this.panels.map((panel) => panel.shown?.map((value) => value * scale));
+    const started = performance.now();
+    const step = (now) => {
+      const share = Math.min(1, Math.max(0, now - started) / FADE_MS);
+      this.paintHeat(share);
+      if (share < 1) this.frame = requestAnimationFrame(step);
+    };
+    step(started);
+  }
+
+  marks() {
+    const { scene, view } = this;
+    const spot = this.spot();
+    this.panels.forEach((panel, p) => {
+      const row = this.rows?.[p];
+      const matrix = scene.panels[p]?.rows > 1;
+      const outlines = [];
+      if (matrix && row.strongest >= 0) outlines.push([row.strongest, view.colors.key, 2]);
+      if (spot !== null) outlines.push([spot, view.colors.hover, 1]);
+      const asked = matrix ? this.query : this.pinned;
+      if (asked !== null && asked >= scene.prefix && !view.paint) outlines.push([asked - scene.prefix, view.colors.query, 3]);
+      panel.drawMarks(scene, {
+        hatched: (cell) => this.painted[cell] || row?.blocked(cell), outlines,
+        grid: view.grid, labels: view.labels, first: view.first, line: "rgba(255,255,255,0.45)",
+      });
+    });
+  }
+
+  say() {
+    const { scene, view } = this;
+    this.readout.textContent = queryWords(this);
+    this.hint.textContent = hintWords(this);
+    this.rows.forEach((row, p) => (this.panels[p].number.textContent = panelWords(this, row, scene.panels[p])));
+    this.low.textContent = scene.signed ? exact(-this.vmax) : "0";
+    this.high.textContent = `${exact(this.vmax)} ${view.unit}`;
+    const matrix = scene.panels.findIndex((panel) => panel.rows > 1);
+    [...this.tokens.children].forEach((button, token) => {
+      const value = this.rows[matrix]?.before[token] ?? NaN;
+      const position = scene.signed ? 127.5 + (127.5 * value) / this.vmax : (255 * value) / this.vmax;
+      const word = scene.lut[Math.max(0, Math.min(255, Math.round(position)))] ?? 0;
+      button.children[0].style.background = `rgb(${word & 255} ${(word >> 8) & 255} ${(word >> 16) & 255})`;
+      button.children[1].textContent = Number.isNaN(value) ? view.prefix[token] : `${view.prefix[token]} ${exact(value)}`;
+      button.setAttribute("aria-pressed", this.pinned === token);
+    });
+    const label = fill(view.text.label, { rows: scene.gy, columns: scene.gx });
+    this.board.setAttribute("aria-label", sentence(view, [label, this.described(), this.hint.textContent]));
+  }
+
+  described() {
+    const parts = this.panels.map((panel) => [panel.title.textContent, panel.number.textContent].filter(Boolean).join(" "));
+    return sentence(this.view, [this.readout.textContent, ...parts]);
+  }
+}
