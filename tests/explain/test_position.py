@@ -170,6 +170,8 @@ def test_the_mistakes_raise_no_error_and_put_patches_elsewhere(loaded):
     assert max(result.transposed.agreement.mean(), result.swapped.agreement.mean()) < 0.92
     square = position_beyond.resize(encoding, (3, 3), antialias=True)
     assert square.swapped.agreement.min() > 0.999 and square.transposed.agreement.mean() < 0.9
+    assert square.right.believed.tolist() == list(range(9))
+    assert square.transposed.believed.tolist() == [0, 3, 6, 1, 4, 7, 2, 5, 8]  # row and column have changed places
 
 
 def test_slicing_never_complains_and_adding_does_only_when_the_table_has_ended(loaded):
@@ -181,7 +183,7 @@ def test_slicing_never_complains_and_adding_does_only_when_the_table_has_ended(l
     larger = position_beyond.resize(encoding, (6, 6), antialias=False)
     assert (larger.rows_sliced, larger.rows_wanted) == (25, 36) and "25" in larger.refusal and "36" in larger.refusal
     assert np.isnan(larger.sliced.encoding.vectors[25:]).all() and np.isfinite(larger.sliced.agreement[:25]).all()
-    assert np.isnan(larger.sliced.agreement[25:]).all()
+    assert np.isnan(larger.sliced.agreement[25:]).all() and (larger.sliced.believed[25:] == -1).all()
 
 
 def test_past_the_trained_length_formulas_go_on_and_a_table_ends(loaded):

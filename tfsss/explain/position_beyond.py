@@ -26,6 +26,8 @@ class Placed:
 
     encoding: Encoding  # vectors NaN where the table has ended
     agreement: np.ndarray  # (n,) float32, cosine with the right vector of the same patch; NaN where the table has ended
+    believed: np.ndarray  # (n,) int32, the patch whose right vector is most alike: where the model takes each patch to
+    # be, -1 where the table has ended
     colours: np.ndarray  # (gy, gx, 3) float32 in 0..1: the first three components of the old table, one scale for all
 
 
@@ -33,7 +35,8 @@ class Placed:
 class Resized:
     """One position table brought to another grid, rightly and by three mistakes that no shape gives away."""
 
-    old: Placed
+    old: Encoding
+    old_colours: np.ndarray  # (old gy, old gx, 3) float32 in 0..1
     right: Placed  # bicubic, rows outer
     transposed: Placed  # bicubic, but the table was read columns outer: x and y have changed places
     swapped: Placed  # bicubic to (gx, gy) in place of (gy, gx): wrong as soon as the new grid is not square
@@ -80,13 +83,15 @@ def resize(encoding: Encoding, new_grid: tuple[int, int], *, antialias: bool) ->
     vectors["sliced"] = np.full((wanted, old.shape[-1]), np.nan, np.float32)
     vectors["sliced"][:len(sliced)] = sliced
     paint = _painter(encoding.vectors)
+    unknown = read_only(np.full_like(encoding.wavelengths, np.nan))  # even a formula's waves are stretched now
 
-    def place(rows: np.ndarray, right: np.ndarray, grid: tuple[int, int]) -> Placed:
-        return Placed(encoding=replace(encoding, vectors=read_only(rows), grid=grid),
-                      agreement=_row_cosine(rows, right), colours=paint(rows, grid))
+    def place(rows: np.ndarray) -> Placed:
+        return Placed(encoding=replace(encoding, vectors=read_only(rows), grid=new_grid, wavelengths=unknown),
+                      agreement=_row_cosine(rows, vectors["right"]), believed=_nearest(rows, vectors["right"]),
+                      colours=paint(rows, new_grid))
 
-    return Resized(old=place(encoding.vectors, encoding.vectors, encoding.grid),
-                   **{name: place(rows, vectors["right"], new_grid) for name, rows in vectors.items()},
+    return Resized(old=encoding, old_colours=paint(encoding.vectors, encoding.grid),
+                   **{name: place(rows) for name, rows in vectors.items()},
                    rows_wanted=wanted, rows_sliced=len(sliced), refusal=_refusal(wanted, sliced))
 
 
@@ -126,6 +131,13 @@ def _row_cosine(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(n,): cosine of each row with the right one."""
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(right, axis=1)
     return read_only(((rows * right).sum(axis=1) / np.where(lengths == 0, 1, lengths)).astype(np.float32))
+
+
+def _nearest(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(n,): for each row the number of the right row with the largest cosine."""
+    lengths = np.linalg.norm(right, axis=1)
+    nearest = (rows @ (right / np.where(lengths == 0, 1, lengths)[:, None]).T).argmax(axis=1)
+    return read_only(np.where(np.isnan(rows[:, 0]), -1, nearest).astype(np.int32))
 
 
 def _painter(table: np.ndarray) -> Callable[[np.ndarray, tuple[int, int]], np.ndarray]:
