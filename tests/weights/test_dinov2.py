@@ -7,8 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from synthetic import CONFIG, INPUT_SIZE, TOKENS, small_graph
 
+from tests.weights.synthetic import CONFIG, INPUT_SIZE, TOKENS, small_graph
 from tfsss.data.images import bundled, fit, load_image
 from tfsss.models.vit import VisionTransformer
 from tfsss.weights import REGISTRY, is_present, load

@@ -23,7 +23,8 @@ def shipped(cache, tmp_path, monkeypatch):
     """A shelf of assets that holds one small trained model, in half precision, registered as the shipped one."""
     monkeypatch.setattr(registry, "ASSETS", tmp_path)
     model = VisionTransformer(VARIANTS["mini"])
-    save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, tmp_path / "vit_photos112.safetensors")
+    halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    save_file(halves, tmp_path / "vit_photos112.safetensors")
     config = {"img_size": 32, "patch_size": 8, "num_classes": 5, "embed_dim": 24, "depth": 2, "num_heads": 3}
     card = {"config": config, "classes": list("abcde"), "mean": [0.5] * 3, "std": [0.25] * 3, "input_size": 32,
             "steps": 7, "val_top1": 0.31}
@@ -64,7 +65,8 @@ def test_without_any_weights_the_best_says_so(cache, monkeypatch):
 
 def test_weights_that_are_not_here_say_what_to_do(cache, monkeypatch):
     monkeypatch.delitem(REGISTRY, "vit_photos112", raising=False)
-    for weights_id, name in (("vit_s14_dinov2", "not_fetched"), ("vit_photos112", "not_shipped"), ("resnet", "unknown")):
+    reasons = {"vit_s14_dinov2": "not_fetched", "vit_photos112": "not_shipped", "resnet": "unknown"}
+    for weights_id, name in reasons.items():
         assert not is_present(weights_id)
         with pytest.raises(InputError) as raised:
             load(weights_id)

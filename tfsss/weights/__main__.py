@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from tfsss.errors import InputError
@@ -53,8 +54,10 @@ def print_progress(done: int, total: int, stage: str) -> None:
     if sys.stderr.isatty():
         bar = "#" * (WIDTH * done // total)
         end = "\n" if done == total else ""
-        print(f"\r{stage:9} [{bar:{WIDTH}}] {done / 1e6:5.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr, flush=True)
+        print(f"\r{stage:9} [{bar:{WIDTH}}] {done / 1e6:5.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr,
+              flush=True)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half-made is cleared away
     sys.exit(main())

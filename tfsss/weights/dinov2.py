@@ -106,7 +106,9 @@ def convert(onnx_file: Path, config: ViTConfig) -> dict[str, Tensor]:
 
 
 def _block(graph: _Graph, layer: int) -> dict[str, Tensor]:
-    ours, initializer, node = f"blocks.{layer}.", f"backbone.encoder.layer.{layer}.", f"/backbone/encoder/layer.{layer}/"
+    """The weights of one block, by our names."""
+    ours = f"blocks.{layer}."
+    initializer, node = f"backbone.encoder.layer.{layer}.", f"/backbone/encoder/layer.{layer}/"
     state = {ours + name: graph.named(initializer + theirs) for name, theirs in NAMED_IN_BLOCK.items()}
     state |= {ours + name: graph.read_by(node + theirs).T for name, theirs in MATRIX_IN_BLOCK.items()}
     state[ours + "attn.qkv.weight"] = torch.cat(
