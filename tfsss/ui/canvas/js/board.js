@@ -82,6 +82,7 @@ class Board {
     this.panels.forEach((panel, p) => {
       panel.fit(scene, this.url);
       panel.title.textContent = view.titles[p] ?? "";
+      panel.heat.hidden = panel.number.hidden = !scene.panels.length;
     });
     this.tokens.hidden = !(scene.prefix && this.hasMatrix());
     this.tokens.setAttribute("aria-label", view.text.tokens);
@@ -104,9 +105,11 @@ class Board {
     return this.scene.panels.some((panel) => panel.rows > 1);
   }
 
-  // The patch that the numbers are about: under the pointer, or under the keyboard's cursor while painting
+  // The patch that the numbers are about: under the pointer, under the keyboard's cursor while painting, or the pinned
   spot() {
-    return this.hovered ?? (this.view.paint && this.board.matches(":focus-visible") ? this.cursor : null);
+    if (this.hovered !== null) return this.hovered;
+    if (this.view.paint) return this.board.matches(":focus-visible") ? this.cursor : null;
+    return this.hasMatrix() || this.pinned === null || this.pinned < this.scene.prefix ? null : this.pinned - this.scene.prefix;
   }
 
   draw(fade) {
@@ -164,7 +167,7 @@ class Board {
       if (asked !== null && asked >= scene.prefix && !view.paint) outlines.push([asked - scene.prefix, view.colors.query, 3]);
       panel.drawMarks(scene, {
         hatched: (cell) => this.painted[cell] || row?.blocked(cell), outlines,
-        grid: view.grid, labels: view.labels, first: view.first, line: "rgba(255,255,255,0.45)",
+        grid: view.grid, labels: view.labels, first: view.first,
       });
     });
   }
@@ -176,9 +179,8 @@ class Board {
     this.rows.forEach((row, p) => (this.panels[p].number.textContent = panelWords(this, row, scene.panels[p])));
     this.low.textContent = scene.signed ? exact(-this.vmax) : "0";
     this.high.textContent = `${exact(this.vmax)} ${view.unit}`;
-    const matrix = scene.panels.findIndex((panel) => panel.rows > 1);
     [...this.tokens.children].forEach((button, token) => {
-      const value = this.rows[matrix]?.before[token] ?? NaN;
+      const value = this.rows.length === 1 ? this.rows[0].before[token] : NaN; // one number has room for one panel
       const position = scene.signed ? 127.5 + (127.5 * value) / this.vmax : (255 * value) / this.vmax;
       const word = scene.lut[Math.max(0, Math.min(255, Math.round(position)))] ?? 0;
       button.children[0].style.background = `rgb(${word & 255} ${(word >> 8) & 255} ${(word >> 16) & 255})`;

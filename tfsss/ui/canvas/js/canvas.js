@@ -118,7 +118,6 @@ class PatchCanvas extends Board {
     this.board.setPointerCapture(event.pointerId);
     this.brush = this.painted[cell] ? 0 : 1;
     this.last = cell;
-    this.cursor = cell;
     this.stroke(event);
   }
 
@@ -132,7 +131,7 @@ class PatchCanvas extends Board {
     for (let i = 0; i <= steps; i++) {
       this.painted[Math.round(y0 + ((y1 - y0) * i) / steps) * gx + Math.round(x0 + ((x1 - x0) * i) / steps)] = this.brush;
     }
-    this.last = this.hovered = cell;
+    this.last = this.hovered = this.cursor = cell;
     this.entry.sent += 1;
     this.draw(false);
   }

@@ -38,7 +38,7 @@ class PanelView {
   }
 
   // hatched(cell) -> bool; outlines: [cell, colour, width in CSS pixels]
-  drawMarks(scene, { hatched, outlines, grid, labels, first, line }) {
+  drawMarks(scene, { hatched, outlines, grid, labels, first }) {
     const { clientWidth: width, clientHeight: height } = this.stage;
     const ratio = window.devicePixelRatio || 1;
     const size = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -50,7 +50,7 @@ class PanelView {
     const corner = (cell) => [(cell % scene.gx) * dx, Math.floor(cell / scene.gx) * dy];
     context.fillStyle = this.hatch ??= hatchPattern(context);
     for (let cell = 0; cell < scene.cells; cell++) if (hatched(cell)) context.fillRect(...corner(cell), dx, dy);
-    if (grid) drawGrid(context, scene, width, height, line);
+    if (grid) drawGrid(context, scene, width, height);
     if (labels && Math.min(dx, dy) >= 18) drawLabels(context, scene, corner, dx, dy, first);
     for (const [cell, colour, thick] of outlines) {
       const [x, y] = corner(cell);
@@ -80,20 +80,25 @@ function hatchPattern(context) {
   return context.createPattern(tile, "repeat");
 }
 
-function drawGrid(context, scene, width, height, line) {
-  context.beginPath();
+// A dark and a light line side by side: one of them shows on any picture
+function drawGrid(context, scene, width, height) {
+  const lines = new Path2D();
   for (let x = 1; x < scene.gx; x++) {
     const at = Math.round((x * width) / scene.gx) + 0.5;
-    context.moveTo(at, 0);
-    context.lineTo(at, height);
+    lines.moveTo(at, 0);
+    lines.lineTo(at, height);
   }
   for (let y = 1; y < scene.gy; y++) {
     const at = Math.round((y * height) / scene.gy) + 0.5;
-    context.moveTo(0, at);
-    context.lineTo(width, at);
+    lines.moveTo(0, at);
+    lines.lineTo(width, at);
   }
-  [context.strokeStyle, context.lineWidth] = [line, 1];
-  context.stroke();
+  context.lineWidth = 1;
+  for (const [shift, style] of [[1, "rgba(0,0,0,0.3)"], [-1, "rgba(255,255,255,0.5)"]]) {
+    context.translate(shift, shift);
+    context.strokeStyle = style;
+    context.stroke(lines);
+  }
 }
 
 function drawLabels(context, scene, corner, dx, dy, first) {

@@ -42,7 +42,8 @@ function panelWords(canvas, row, panel) {
 function hintWords(canvas) {
   const { view } = canvas;
   if (view.paint) return view.text.hint_paint;
-  return canvas.pinned === null ? view.text.hint_hover : view.text.hint_pinned;
+  if (canvas.pinned !== null) return view.text.hint_pinned;
+  return canvas.hasMatrix() ? view.text.hint_hover : view.text.hint_choose;
 }
 
 // Sentences as one, without doubling a stop or an empty part
