@@ -9,14 +9,15 @@ Theme = Literal["light", "dark"]
 # Okabe and Ito 2008, "Color Universal Design"; the order is ours, neighbours far apart. Window and region ids.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 
+# The purple is darker (lighter on dark) than the blue: protanopia and deuteranopia leave the two nothing but lightness.
 MEANINGS: dict[Theme, dict[str, str]] = {
     "light": {
-        "query": "#0072B2", "key": "#E69F00", "value": "#009E73", "class_token": "#7B4EA3",
+        "query": "#0072B2", "key": "#E69F00", "value": "#009E73", "class_token": "#542788",
         "text": "#1F2328", "quiet": "#6B7280", "line": "#D5D9DE",
     },
     # The same hues, lighter: the light theme's blue and purple sink into a dark page.
     "dark": {
-        "query": "#3D9BE0", "key": "#F0B032", "value": "#2BC08F", "class_token": "#BD93DB",
+        "query": "#3D9BE0", "key": "#F0B032", "value": "#2BC08F", "class_token": "#D3B0EC",
         "text": "#E6E8EB", "quiet": "#9AA3AD", "line": "#3A414A",
     },
 }
