@@ -10,6 +10,7 @@ import pytest
 
 from tfsss.figures.bitmap import from_bitmap
 from tfsss.figures.scales import lut
+from tfsss.ui.canvas import canvas_text
 
 APPS = Path(__file__).parent / "apps"
 GX, GY = 12, 8
@@ -80,12 +81,26 @@ def test_the_number_drawn_is_the_number_of_the_matrix(pin_page):
     words = canvas.locator(".number").first.inner_text()
     assert words == f"strongest key row {best // GX} column {best % GX}, weight {float(f'{row[best]:.3g}')}"
     assert float(data(canvas)["vmax"]) == pytest.approx(row.max(), rel=1e-6)
+    assert_drawn(canvas, row)
+
+
+def test_after_its_fade_the_row_is_the_pinned_one(pin_page):
+    canvas = pin_page.locator(".canvas").first
+    canvas.locator(".board").press("Home")
+    canvas.locator(".board").press("ArrowDown")
+    await_server(pin_page, "server: pinned=1 ")
+    pin_page.evaluate("() => new Promise(done => setTimeout(done, 400))")
+    assert_drawn(canvas, reference_row(1))
+
+
+def assert_drawn(canvas, row: np.ndarray) -> None:
+    """The first panel shows these numbers, from 0 to their maximum, to one step of the scale (they travel as 8 bits)."""
     drawn = np.array(canvas.evaluate("""element => {
         const heat = element.querySelector('.heat');
         return [...heat.getContext('2d').getImageData(0, 0, heat.width, heat.height).data];
     }""")).reshape(-1, 4)[:, :3]
     expected = lut("viridis")[np.round(255 * row / row.max()).astype(int)]
-    assert np.abs(drawn - expected).max() <= 4  # one step of the scale, for the rounding to 8 bits
+    assert np.abs(drawn - expected).max() <= 4
 
 
 def reference_row(token: int) -> np.ndarray:
@@ -162,7 +177,7 @@ def test_a_link_restores_pin_and_painted_set(serve, open_page):
     page = open_page(f"{serve(APPS / 'canvas_app.py')}/?pin=31&set=gAYAEACABgAQAAAA&lang=zh")
     page.wait_for_selector(".canvas[data-pinned='31']")
     await_server(page, "server: pinned=31 painted=8")
-    assert page.locator(".readout").first.inner_text() == "查询:第 2 行第 6 列图像块"
+    assert page.locator(".readout").first.inner_text() == canvas_text("zh")["query_patch"].format(row=2, column=6)
 
 
 def test_settings_travel_without_the_arrays(serve, open_page, traffic):

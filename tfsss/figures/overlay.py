@@ -13,7 +13,7 @@ from tfsss.figures.scales import Scale, levels, lut, top
 QUALITIES = (85, 75, 65, 55, 40, 25)
 
 
-def jpeg(pixels: np.ndarray, *, max_side: int = 512, max_bytes: int = 26_000) -> bytes:
+def jpeg(pixels: np.ndarray, *, max_side: int = 512, max_bytes: int = 24_000) -> bytes:
     """The picture at canvas size, as good as fits.
 
     Args:    pixels: (H, W, 3) uint8.

@@ -79,6 +79,7 @@ class Board {
     this.root.style.setProperty("--side", `${view.width}px`);
     this.root.style.setProperty("--strength", view.strength);
     this.root.classList.toggle("paints", view.paint);
+    this.root.classList.toggle("several", count > 1);
     this.panels.forEach((panel, p) => {
       panel.fit(scene, this.url);
       panel.title.textContent = view.titles[p] ?? "";
@@ -119,10 +120,12 @@ class Board {
     this.query = this.pinned ?? this.pointed ?? middle;
     this.rows = scene.panels.map((panel) => panelRow(scene, panel, this.query));
     this.vmax = scene.vmax ?? (Math.max(...this.rows.map((row) => row.maximum)) || 1);
-    cancelAnimationFrame(this.frame);
-    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const moved = this.scene === this.drawnScene && this.query !== this.drawnQuery;
-    if (fade && moved && !still) this.fade(); else if (!fade || moved || this.scene !== this.drawnScene) this.paintHeat(1);
+    const known = scene === this.drawnScene;
+    if (!(fade && known && this.query === this.drawnQuery)) { // else a fade that is under way goes on
+      cancelAnimationFrame(this.frame);
+      const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      fade && known && !still ? this.fade() : this.paintHeat(1);
+    }
     this.marks();
     this.say();
     [this.drawnScene, this.drawnQuery, this.drawnRange] = [scene, this.query, this.vmax];
@@ -185,6 +188,7 @@ class Board {
       const word = scene.lut[Math.max(0, Math.min(255, Math.round(position)))] ?? 0;
       button.children[0].style.background = `rgb(${word & 255} ${(word >> 8) & 255} ${(word >> 16) & 255})`;
       button.children[1].textContent = Number.isNaN(value) ? view.prefix[token] : `${view.prefix[token]} ${exact(value)}`;
+      button.children[0].hidden = Number.isNaN(value);
       button.setAttribute("aria-pressed", this.pinned === token);
     });
     const label = fill(view.text.label, { rows: scene.gy, columns: scene.gx });
