@@ -1,4 +1,4 @@
-"""Bytes of any picture file -> upright 8-bit RGB of a wanted size, in bounded time and memory, or one clear sentence."""
+"""Bytes of any picture file -> upright 8-bit RGB of a wanted size, in bounded time and memory, or one sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ SCAN_START = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")  # compre
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "TIFF", "BMP")  # MPO comes through JPEG's door
 SIGNATURES = ((0, b"\xff\xd8\xff", "JPEG"), (0, b"\x89PNG", "PNG"), (0, b"GIF8", "GIF"), (8, b"WEBP", "WebP"),
               (4, b"ftypavi", "AVIF"), (4, b"ftyphe", "HEIC"), (4, b"ftypmif1", "HEIC"), (4, b"ftypmsf1", "HEIC"),
-              (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"), (0, b"II+\0", "TIFF"), (0, b"MM\0+", "TIFF"), (0, b"BM", "BMP"))
+              (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"), (0, b"II+\0", "TIFF"), (0, b"MM\0+", "TIFF"),
+              (0, b"BM", "BMP"))
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F"}  # and "I;16" in any order
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -158,7 +159,8 @@ def _bands(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image
 def _span(image: Image.Image) -> tuple[float, float] | None:
     """The values that become black and white; None where the file is 8-bit already.
 
-    16-bit grey keeps its full range. 32-bit integers and floats have none of their own: smallest and largest finite value.
+    16-bit grey keeps its full range. 32-bit integers and floats have none of their own: the least and greatest finite
+    value are taken.
     """
     if image.mode not in ("I", "F"):
         return (0.0, 65_535.0) if image.mode.startswith("I;16") else None

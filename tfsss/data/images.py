@@ -70,9 +70,9 @@ def fit(picture: Picture, height: int, width: int, policy: Literal["crop", "pad"
     """The picture at exactly a model's input size, by antialiased bicubic resampling.
 
     Args:    height, width: in pixels.
-             policy: "crop" fills the frame and cuts the longer side equally at both ends; "pad" shows all of the picture
-             and fills the rest with its mean colour, which is no new edge for a model to attend to; "stretch" changes
-             the aspect ratio.
+             policy: "crop" fills the frame and cuts the longer side equally at both ends; "pad" shows everything and
+             fills the rest with the picture's mean colour, the faintest edge that a model could attend to; "stretch"
+             changes the aspect ratio.
     Returns: (height, width, 3) uint8.
     """
     image = Image.fromarray(picture.pixels)
