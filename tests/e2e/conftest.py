@@ -1,4 +1,4 @@
-"""A real browser and real servers for the tests in this folder. Without a browser they skip by name; CI must have one."""
+"""A real browser and real servers for the tests in this folder. Without one they skip; CI must have it."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_after_its_fade_the_row_is_the_pinned_one(pin_page):
 
 
 def assert_drawn(canvas, row: np.ndarray) -> None:
-    """The first panel shows these numbers, from 0 to their maximum, to one step of the scale (they travel as 8 bits)."""
+    """The first panel shows these numbers, 0 to their maximum, to one step of the scale (they travel as 8 bits)."""
     drawn = np.array(canvas.evaluate("""element => {
         const heat = element.querySelector('.heat');
         return [...heat.getContext('2d').getImageData(0, 0, heat.width, heat.height).data];
@@ -202,7 +202,7 @@ def test_payload_and_hover_time_of_dinov2(serve, open_page, traffic, heads, limi
         page.mouse.move(*centre(stage, cell, 16, 16))
         assert data(canvas)["query"] == str(cell + 1)
         times.append(float(data(canvas)["lastDrawMs"]))
-    print(f"{heads} heads: largest message {max(traffic.received)} bytes, hover {median(times):.2f} ms median, {max(times):.2f} ms most")
+    print(f"{heads} heads: {max(traffic.received)} bytes; hover {median(times):.2f} ms median, {max(times):.2f} ms most")
     assert median(times) < 16
 
 

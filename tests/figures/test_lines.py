@@ -15,7 +15,7 @@ def curves(seed: int) -> list[Curve]:
 
 
 def test_only_the_data_changes():
-    first, second = (line_figure(curves(seed), x_title="share removed", y_title="score").to_plotly_json() for seed in (0, 1))
+    first, second = (line_figure(curves(seed), x_title="x", y_title="y").to_plotly_json() for seed in (0, 1))
     assert first["layout"] == second["layout"]
     assert not np.array_equal(first["data"][0]["y"], second["data"][0]["y"])
 

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from tfsss.figures.color import OKABE_ITO, Theme, meaning
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
+FONT = ("system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', "
+        "sans-serif")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,11 +74,12 @@ def layout(theme: Theme, height: int) -> dict:
     """Everything that does not depend on the data: transparent, the page's own fonts, quiet grid."""
     text, line = meaning("text", theme), meaning("line", theme)
     axis = {"gridcolor": line, "linecolor": line, "zerolinecolor": line, "ticks": "outside", "tickcolor": line,
-            "automargin": True, "title": {"standoff": 8}, "fixedrange": True}
+            "automargin": True, "title": {"standoff": 8, "font": {"size": 13}}, "fixedrange": True}
     return {
         "template": "none", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "height": height,
         "font": {"family": FONT, "size": 13, "color": text}, "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "xaxis": axis, "yaxis": axis, "hovermode": "x unified", "uirevision": "constant", "dragmode": False,
         "hoverlabel": {"bgcolor": "#FFFFFF" if theme == "light" else "#22272E", "font": {"color": text}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom",
+                   "font": {"size": 12}},
     }

@@ -15,7 +15,7 @@ from tfsss.figures.scales import Scale, levels, sample, top
 
 LEVELS = 253  # palette entries of the scale; the last three are the hatch's two greys and the gap
 HATCH_LIGHT, HATCH_DARK, GAP = 253, 254, 255
-RUN_LENGTH = 3  # zlib's Z_RLE: half the time of the default search, on maps as small
+RUN_LENGTH = 3  # zlib's Z_RLE: on heat maps a quarter smaller than level 1's search, and no slower
 
 
 def palette_png(values: np.ndarray, *, scale: Scale = "viridis", vmax: float | None = None,
@@ -53,7 +53,7 @@ def montage(maps: np.ndarray, *, scale: Scale = "viridis", vmax: float | None = 
 
 
 def montage_cell(y: int, x: int, *, rows: int, columns: int, gap: int = 2) -> tuple[int, int] | None:
-    """Which map of a montage lies at pixel (y, x): (down, across), or None in a gap.  rows, columns: pixels of a map."""
+    """Which map lies at pixel (y, x) of a montage: (down, across), or None in a gap.  rows, columns: of one map."""
     (down, inside_y), (across, inside_x) = divmod(y, rows + gap), divmod(x, columns + gap)
     return (down, across) if inside_y < rows and inside_x < columns else None
 

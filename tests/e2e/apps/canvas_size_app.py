@@ -12,9 +12,10 @@ tokens = 1 + 16 * 16
 random = np.random.default_rng(0)
 weights = np.exp(random.normal(size=(heads, tokens, tokens)) * 1.5)
 weights /= weights.sum(axis=-1, keepdims=True)
-rough = Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).resize((448, 448), Image.Resampling.BICUBIC)
-picture = jpeg(np.asarray(rough))
+rough = Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+picture = jpeg(np.asarray(rough.resize((448, 448), Image.Resampling.BICUBIC)))
 scene = pack_scene(grid=(16, 16), picture=picture, prefix=1, panels=tuple(Panel(values=head) for head in weights))
 chosen = patch_canvas(scene, key="canvas", text=canvas_text("en"), unit="weight", prefix=["class token"],
-                      titles=[f"head {head}" for head in range(heads)] if heads > 1 else [], width=448 if heads == 1 else 280)
+                      titles=[f"head {head}" for head in range(heads)] if heads > 1 else [],
+                      width=448 if heads == 1 else 280)
 st.text(f"picture {len(picture)} scene {len(scene)} pinned={chosen.pinned}")

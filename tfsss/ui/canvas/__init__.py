@@ -27,7 +27,7 @@ SCRIPTS = ("scene", "draw", "words", "board", "canvas")  # one module, in this o
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What the visitor chose: the pinned token's index in the sequence, and the painted set as `figures.bitmap` text."""
+    """What the visitor chose: the pinned token's index in the sequence, the painted set as `figures.bitmap` text."""
 
     pinned: int | None
     painted: str

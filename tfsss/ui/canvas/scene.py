@@ -36,7 +36,7 @@ def pack_scene(*, grid: tuple[int, int], picture: bytes | None = None, panels: t
     Args:    grid: (gy, gx). prefix: how many tokens (class, registers) come before the patches.
              picture: JPEG or PNG, drawn under every panel; `figures.overlay.jpeg` keeps it small. None = no picture.
              panels: on one shared colour range. None of them: the picture and its grid alone.
-             vmax: end of the colour range; None = the largest among the panels' shown rows, so it changes with the query.
+             vmax: end of the colour range; None = the largest among the panels' shown rows: another for each query.
     Returns: the scene; about t * t bytes a matrix.
     """
     gy, gx = grid
@@ -54,7 +54,7 @@ def pack_scene(*, grid: tuple[int, int], picture: bytes | None = None, panels: t
 
 
 def pack_panel(panel: Panel, *, cells: int, prefix: int, signed: bool) -> list[bytes]:
-    """Four arrays: the rows' maxima, the prefix tokens' numbers, the patches' codes, and a bit for each blocked patch."""
+    """Four arrays: the rows' maxima, the prefix tokens' numbers, the patches' codes, a bit for each blocked patch."""
     values = np.atleast_2d(np.asarray(panel.values, np.float32))
     if values.shape[1] == cells and prefix:  # a map of patches alone says nothing about prefix tokens
         values = np.pad(values, ((0, 0), (prefix, 0)), constant_values=np.nan)

@@ -110,7 +110,8 @@ class Board {
   spot() {
     if (this.hovered !== null) return this.hovered;
     if (this.view.paint) return this.board.matches(":focus-visible") ? this.cursor : null;
-    return this.hasMatrix() || this.pinned === null || this.pinned < this.scene.prefix ? null : this.pinned - this.scene.prefix;
+    const { pinned, scene } = this;
+    return this.hasMatrix() || pinned === null || pinned < scene.prefix ? null : pinned - scene.prefix;
   }
 
   draw(fade) {
@@ -139,8 +140,8 @@ class Board {
   paintHeat(share) {
     this.rows.forEach((row, p) => {
       const from = this.before?.[p];
-      const values = share < 1 && from ? row.values.map((value, cell) => from[cell] + share * (value - from[cell])) : row.values;
-      this.panels[p].drawHeat(this.scene, values, this.vmax);
+      const between = (value, cell) => from[cell] + share * (value - from[cell]);
+      this.panels[p].drawHeat(this.scene, share < 1 && from ? row.values.map(between) : row.values, this.vmax);
     });
   }
 
@@ -167,7 +168,8 @@ class Board {
       if (matrix && row.strongest >= 0) outlines.push([row.strongest, view.colors.key, 2]);
       if (spot !== null) outlines.push([spot, view.colors.hover, 1]);
       const asked = matrix ? this.query : this.pinned;
-      if (asked !== null && asked >= scene.prefix && !view.paint) outlines.push([asked - scene.prefix, view.colors.query, 3]);
+      const cell = asked === null || view.paint ? -1 : asked - scene.prefix;
+      if (cell >= 0) outlines.push([cell, view.colors.query, 3]);
       panel.drawMarks(scene, {
         hatched: (cell) => this.painted[cell] || row?.blocked(cell), outlines,
         grid: view.grid, labels: view.labels, first: view.first,
@@ -187,7 +189,7 @@ class Board {
       const position = scene.signed ? 127.5 + (127.5 * value) / this.vmax : (255 * value) / this.vmax;
       const word = scene.lut[Math.max(0, Math.min(255, Math.round(position)))] ?? 0;
       button.children[0].style.background = `rgb(${word & 255} ${(word >> 8) & 255} ${(word >> 16) & 255})`;
-      button.children[1].textContent = Number.isNaN(value) ? view.prefix[token] : `${view.prefix[token]} ${exact(value)}`;
+      button.children[1].textContent = view.prefix[token] + (Number.isNaN(value) ? "" : ` ${exact(value)}`);
       button.children[0].hidden = Number.isNaN(value);
       button.setAttribute("aria-pressed", this.pinned === token);
     });
@@ -196,7 +198,7 @@ class Board {
   }
 
   described() {
-    const parts = this.panels.map((panel) => [panel.title.textContent, panel.number.textContent].filter(Boolean).join(" "));
-    return sentence(this.view, [this.readout.textContent, ...parts]);
+    const words = ({ title, number }) => [title.textContent, number.textContent].filter(Boolean).join(" ");
+    return sentence(this.view, [this.readout.textContent, ...this.panels.map(words)]);
   }
 }

@@ -102,7 +102,8 @@ class PatchCanvas extends Board {
   sayCursor() {
     const { scene, view } = this;
     const state = this.painted[this.cursor] ? view.text.is_painted : view.text.not_painted;
-    this.live.textContent = sentence(view, [fill(view.text.patch, place(scene, this.cursor)), state, this.readout.textContent]);
+    const patch = fill(view.text.patch, place(scene, this.cursor));
+    this.live.textContent = sentence(view, [patch, state, this.readout.textContent]);
   }
 
   paintCursor() {
@@ -129,7 +130,8 @@ class PatchCanvas extends Board {
     const [x0, y0, x1, y1] = [this.last % gx, Math.floor(this.last / gx), cell % gx, Math.floor(cell / gx)];
     const steps = Math.max(Math.abs(x1 - x0), Math.abs(y1 - y0), 1);
     for (let i = 0; i <= steps; i++) {
-      this.painted[Math.round(y0 + ((y1 - y0) * i) / steps) * gx + Math.round(x0 + ((x1 - x0) * i) / steps)] = this.brush;
+      const [x, y] = [x0 + ((x1 - x0) * i) / steps, y0 + ((y1 - y0) * i) / steps];
+      this.painted[Math.round(y) * gx + Math.round(x)] = this.brush;
     }
     this.last = this.hovered = this.cursor = cell;
     this.entry.sent += 1;

@@ -75,7 +75,8 @@ function hatchPattern(context) {
   tile.width = tile.height = 8;
   const small = tile.getContext("2d");
   const pixels = small.createImageData(8, 8);
-  for (let i = 0; i < 64; i++) pixels.data.set((i + (i >> 3)) % 8 < 4 ? [176, 180, 186, 255] : [132, 137, 144, 255], 4 * i);
+  const greys = [[176, 180, 186, 255], [132, 137, 144, 255]];
+  for (let i = 0; i < 64; i++) pixels.data.set(greys[(i + (i >> 3)) % 8 < 4 ? 0 : 1], 4 * i);
   small.putImageData(pixels, 0, 0);
   return context.createPattern(tile, "repeat");
 }

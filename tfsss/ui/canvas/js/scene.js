@@ -21,7 +21,8 @@ function decodeScene(bytes) {
 
 // 256 colours as the little-endian RGBA words of ImageData
 function packLut(rgb) {
-  return Uint32Array.from({ length: 256 }, (_, i) => 0xff000000 | (rgb[3 * i + 2] << 16) | (rgb[3 * i + 1] << 8) | rgb[3 * i]);
+  const word = (i) => 0xff000000 | (rgb[i + 2] << 16) | (rgb[i + 1] << 8) | rgb[i];
+  return Uint32Array.from({ length: 256 }, (_, i) => word(3 * i));
 }
 
 function gradient(rgb) {
@@ -38,13 +39,13 @@ function panelRow(scene, panel, query) {
   const values = new Float32Array(cells);
   let strongest = -1;
   const packed = Math.ceil(cells / 8);
-  const blocked = (cell) => panel.blocked.length > 0 && (panel.blocked[row * packed + (cell >> 3)] >> (7 - (cell & 7))) & 1;
+  const blocked = (cell) => (panel.blocked[row * packed + (cell >> 3)] >> (7 - (cell & 7))) & 1; // none sent: 0
   for (let cell = 0; cell < cells; cell++) {
     values[cell] = signed ? ((codes[cell] - 128) / 127) * maximum : (codes[cell] / 255) * maximum;
     if (!blocked(cell) && (strongest < 0 || Math.abs(values[cell]) > Math.abs(values[strongest]))) strongest = cell;
   }
   return {
-    values, maximum, strongest, blocked, step: maximum / (signed ? 127 : 255),
+    values, maximum, strongest, blocked, peak: values[strongest] < 0 ? -maximum : maximum, step: maximum / (signed ? 127 : 255),
     before: panel.before.subarray(row * prefix, (row + 1) * prefix),
   };
 }

@@ -31,12 +31,12 @@ function panelWords(canvas, row, panel) {
   if (cell !== null) {
     const words = panel.rows > 1 ? view.text.key : view.text.cell;
     if (row.blocked(cell)) return fill(words, { ...place(scene, cell), unit, value: view.text.blocked });
-    const value = cell === row.strongest ? exact(row.values[cell] < 0 ? -row.maximum : row.maximum) : printed(row.values[cell], row.step);
+    const value = cell === row.strongest ? exact(row.peak) : printed(row.values[cell], row.step);
     return fill(words, { ...place(scene, cell), unit, value });
   }
   if (row.strongest < 0) return view.text.all_blocked;
-  const value = exact(row.values[row.strongest] < 0 ? -row.maximum : row.maximum);
-  return fill(panel.rows > 1 ? view.text.strongest_key : view.text.strongest, { ...place(scene, row.strongest), unit, value });
+  const words = panel.rows > 1 ? view.text.strongest_key : view.text.strongest;
+  return fill(words, { ...place(scene, row.strongest), unit, value: exact(row.peak) });
 }
 
 function hintWords(canvas) {
