@@ -10,7 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tfsss.errors import InputError
-from tfsss.explain.attention import Trace, of_query, on_grid, query_tokens, raw, trace
+from tfsss.explain.attention import Trace, of_query, on_grid, query_tokens, raw, received, trace
 from tfsss.probe import capture
 
 
@@ -91,6 +91,16 @@ def test_raw_is_one_layers_mean_of_heads():
     for layer in (0, 1, -1):
         by_loop = sum(traced.weights[layer, head, 4].astype(float) for head in range(2)) / 2
         assert_allclose(raw(traced, 2, layer), by_loop, rtol=1e-6)
+
+
+def test_a_sink_receives_more_than_its_share(mini, picture):
+    seen = trace(mini(), picture())
+    shares = received(seen)
+    for layer in range(2):
+        for key in range(17):
+            entries = [float(seen.weights[layer, head, query, key]) for head in range(3) for query in range(17)]
+            assert_allclose(shares[layer, key], 17 * sum(entries) / len(entries), rtol=1e-4)
+    assert_allclose(shares.mean(axis=1), [1, 1], atol=1e-3)
 
 
 @pytest.mark.parametrize(("query", "error"), [(6, "no_patch"), (-1, "no_patch"), ((0, 9), "no_patch"),

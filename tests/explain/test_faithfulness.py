@@ -158,3 +158,8 @@ def test_steps_that_cannot_be_taken_are_said(spot, steps):
 def test_a_class_that_is_not_there_is_said(spot):
     with pytest.raises(InputError, match="no class 2"):
         faithfulness(OnePatch(), spot, {}, generator=np.random.default_rng(0), class_index=2)
+
+
+def test_a_picture_that_patches_do_not_tile_is_said(spot):
+    with pytest.raises(InputError, match="do not tile"):
+        faithfulness(OnePatch(), spot[..., :7], {}, generator=np.random.default_rng(0))

@@ -33,8 +33,11 @@ def test_an_outlier_is_five_robust_deviations_above_the_median():
     assert outliers(traced(norms=norms, grid=(4, 6))).layer == 2
 
 
-def test_patches_all_alike_have_no_outliers():
-    assert not outliers(traced(norms=np.full((1, 13), 7.0), grid=(3, 4))).is_outlier.any()
+@pytest.mark.parametrize(("longest", "found"), [(10.0, 0), (12.4, 0), (12.6, 1)])
+def test_among_tokens_all_alike_an_outlier_is_a_quarter_longer(longest, found):
+    norms = np.full((1, 13), 10.0)
+    norms[0, 5] = longest
+    assert outliers(traced(norms=norms, grid=(3, 4))).is_outlier.sum() == found
 
 
 def test_a_layer_that_is_not_there_is_said():

@@ -92,6 +92,16 @@ def raw(traced: Trace, query: Query = "class", layer: int = -1) -> np.ndarray:
     return of_query(traced, traced.weights[layer], query).mean(axis=0)
 
 
+def received(traced: Trace) -> np.ndarray:
+    """How much attention each token gets, in shares of an even distribution: the sinks of every layer.
+
+    Returns: (l, n) float32, mean over heads and queries times n; 1 = its even share, n = all attention.
+    Source:  attention sinks: Xiao et al. 2024, arXiv:2309.17453. A sink in the first layer is multiplied into every
+             row of a rollout: this is why a rollout can be one bright patch, and why the first layer can be chosen.
+    """
+    return traced.weights.mean(axis=(1, 2), dtype=np.float32) * traced.weights.shape[-1]
+
+
 def check_single(images: Tensor) -> None:
     """Raises ValueError when `images` is not a batch of one picture."""
     if images.ndim != 4 or len(images) != 1:

@@ -16,6 +16,7 @@ from tfsss.explain.arrays import read_only
 from tfsss.explain.attention import check_single
 from tfsss.explain.inputs import Fill, filled
 from tfsss.explain.relevance import Target, check_class
+from tfsss.layers.patch import check_divisible
 from tfsss.models.vit import VisionTransformer
 
 
@@ -62,11 +63,12 @@ def faithfulness(model: VisionTransformer, images: Tensor, maps: Mapping[str, np
              batch: pictures per forward; progress: called after each with (pictures done, pictures in all).
              should_stop: asked before each; True ends the work.
     Returns: the curves, or None when it was stopped.
-    Raises:  InputError: no such class, or steps that the patches cannot be divided into.
-    Source:  Petsiuk et al. 2018 (RISE), arXiv:1806.07421, sec. 4.1. Differs: by patch instead of by pixel, in `steps`
+    Raises:  InputError: no such class, steps that the patches cannot be divided into, or a size that they do not tile.
+    Source:  Petsiuk et al. 2018 (RISE), arXiv:1806.07421. Differs: by patch instead of by pixel, in `steps`
              steps; RISE deletes to a constant and inserts into a blur, here one fill serves both, so that they compare.
     """
     check_single(images)
+    check_divisible(images, model.config.patch_size)
     check_class(model.config, class_index)
     grid = model.grid_of(images)
     count = grid[0] * grid[1]
@@ -82,11 +84,7 @@ def faithfulness(model: VisionTransformer, images: Tensor, maps: Mapping[str, np
     outputs = _run(model, images, torch.from_numpy(distinct), fill, batch, progress, should_stop)
     if outputs is None:
         return None
-    if model.config.num_classes:
-        class_index = int(outputs[0].argmax()) if class_index is None else class_index
-        scores = outputs.softmax(dim=-1)[:, class_index]
-    else:
-        scores = F.cosine_similarity(outputs, outputs[:1])
+    scores, class_index = _score(outputs, model.config.num_classes, class_index)
     scores = rearrange(scores.numpy()[which.ravel()], "(two o s) -> two o s", two=2, s=steps + 1)
     methods, random = np.split(scores, [len(orders)], axis=1)
     parts = taken / count
@@ -118,6 +116,14 @@ def _run(model: VisionTransformer, images: Tensor, hidden: Tensor, fill: Fill, b
         if progress is not None:
             progress(sum(map(len, outputs)), len(hidden))
     return torch.cat(outputs)
+
+
+def _score(outputs: Tensor, num_classes: int, class_index: int | None) -> tuple[Tensor, int | None]:
+    """How much of the whole picture's answer, the first of `outputs` (s, k), is left in each: (s,), and the class."""
+    if not num_classes:
+        return F.cosine_similarity(outputs, outputs[:1]), None
+    class_index = int(outputs[0].argmax()) if class_index is None else class_index
+    return outputs.softmax(dim=-1)[:, class_index], class_index
 
 
 def _curves(deletion: np.ndarray, insertion: np.ndarray, parts: np.ndarray) -> Curves:

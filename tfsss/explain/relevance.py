@@ -38,7 +38,8 @@ def relevance(model: VisionTransformer, images: Tensor, *, class_index: int | No
 
     Both take, per layer, the mean over the heads of (gradient * attention), negative parts set to 0: G. Chefer's
     relevance starts at R = I and adds G R layer by layer; gradient rollout multiplies I + G, rows brought to sum 1.
-    What is returned is the row of the token that the model's answer is read from.
+    What is returned is the row of the token that the model's answer is read from. Where G is small beside I, as for
+    the cosine, both come close to I plus the sum of all layers' G, and look alike.
 
     The target is a class's logit. A model without classes is asked for the cosine between its output (the class
     token's final feature) and the same of the original picture; at the original itself that cosine is 1, its largest
