@@ -75,8 +75,8 @@ def test_every_format_gives_its_colours(form, options, tolerance):
 
 
 @pytest.mark.parametrize(("mode", "form"), [
-    ("P", "PNG"), ("P", "GIF"), ("CMYK", "TIFF"), ("CMYK", "JPEG"), ("YCbCr", "JPEG"), ("YCbCr", "TIFF"), ("RGBA", "PNG"),
-    ("RGBA", "WEBP"), ("RGBA", "HEIF"), ("RGBA", "AVIF"),
+    ("P", "PNG"), ("P", "GIF"), ("CMYK", "TIFF"), ("CMYK", "JPEG"), ("YCbCr", "JPEG"), ("YCbCr", "TIFF"),
+    ("RGBA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "HEIF"), ("RGBA", "AVIF"),
 ])
 def test_every_mode_gives_its_colours(mode, form):
     picture = load_image(saved(quadrants(mode), form))
@@ -113,9 +113,12 @@ def test_a_reduced_photograph_is_turned_too():
     np.testing.assert_allclose(corners(picture), [RED, GREEN, BLUE, WHITE], atol=12)
 
 
-def test_a_broken_exif_block_spoils_no_picture():
-    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 3
-    picture = load_image(saved(quadrants(), "JPEG", exif=exif))
+@pytest.mark.parametrize("block", [
+    b"II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 3,  # announces 65,535 entries and ends
+    b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x02\0\0\0up\0\0\0\0\0\0",  # the orientation is a word
+])
+def test_a_broken_exif_block_spoils_no_picture(block):
+    picture = load_image(saved(quadrants(), "JPEG", exif=b"Exif\0\0" + block))
     np.testing.assert_allclose(corners(picture), [RED, GREEN, BLUE, WHITE], atol=20)
 
 
@@ -192,6 +195,11 @@ def test_reduction_neither_shifts_nor_darkens():
     np.testing.assert_allclose(down.pixels[..., 0], np.tile(expected[:, None], (1, 170)), atol=1.5)
 
 
+def test_reduction_does_not_alias():
+    checks = Image.fromarray(np.uint8(np.indices((900, 900)).sum(0) % 2 * 255))
+    assert abs(load_image(saved(checks, "PNG"), max_side=500).pixels.astype(int) - 127).max() < 12
+
+
 def test_the_picture_is_named_by_its_bytes_and_cannot_be_written():
     data = saved(quadrants(), "PNG")
     picture = load_image(data)
@@ -234,6 +242,8 @@ def test_limits_are_said_from_the_header_with_both_numbers():
     refused(png_header(8_000, 5_000), "damaged")  # 40 megapixels are not too many, but there are none in this file
     assert "120" in refused(png_header(20_000, 10_000), "too_large")
     assert "120 megapixels" in refused(png_header(100_000, 100_000), "bomb")
+    webp = refused(saved(Image.new("L", (5_250, 4_000)), "WEBP", method=0, quality=0), "too_large")
+    assert "21 megapixels" in webp and "at most 20" in webp
     heavy = refused(bytes(15 * 2**20 + 1), "too_heavy")
     assert "15.1 MB" in heavy and "15 MB" in heavy
 
@@ -246,7 +256,7 @@ def test_the_heaviest_file_is_allowed(tmp_path):
     refused(path, "too_heavy")
 
 
-def jpeg_scans(data: bytes, width: int, height: int) -> bytes:
+def announcing(data: bytes, width: int, height: int) -> bytes:
     """The same JPEG, announcing another size."""
     at = next(m.start() for m in re.finditer(rb"\xff[\xc0\xc2]\x00\x11\x08", data))
     return data[:at + 5] + struct.pack(">HH", height, width) + data[at + 9:]
@@ -254,10 +264,14 @@ def jpeg_scans(data: bytes, width: int, height: int) -> bytes:
 
 def test_a_large_progressive_jpeg_is_refused_and_a_small_one_is_not():
     data = saved(quadrants(), "JPEG", progressive=True)
-    sentence = refused(jpeg_scans(data, 10_000, 4_100), "progressive")
+    sentence = refused(announcing(data, 10_000, 4_100), "progressive")
     assert "41 megapixels" in sentence and "up to 40" in sentence and "baseline" in sentence
     assert load_image(data).width == 64
-    refused(jpeg_scans(saved(quadrants(), "JPEG"), 12_100, 10_000), "too_large")
+    refused(announcing(saved(quadrants(), "JPEG"), 12_100, 10_000), "too_large")
+    one_scan = saved(quadrants(), "JPEG")
+    assert load_image(announcing(one_scan, 10_000, 9_000)).source_size == (10_000, 9_000)  # grey below its few rows
+    first_scan_is_grey = one_scan.replace(b"\xff\xda\0\x0c\x03", b"\xff\xda\0\x08\x01")  # baseline, in several scans
+    refused(announcing(first_scan_is_grey, 10_000, 9_000), "progressive")
 
 
 def test_a_jpeg_of_very_many_scans_is_refused():
