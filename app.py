@@ -1,0 +1,17 @@
+"""tfsss: see what a transformer's source code does.  Run: streamlit run app.py"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tfsss/ui/start.py says why
+
+import streamlit as st
+
+from tfsss.ui import catalog, frame, guard, start
+
+st.set_page_config(page_title="tfsss", page_icon=":material/blur_on:", layout="wide")
+start.warm_up()
+frame.settle_language()
+page = catalog.navigation()
+with guard.guard():
+    frame.begin(page.url_path or "home")
+    page.run()

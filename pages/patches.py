@@ -1,0 +1,5 @@
+import streamlit as st
+
+from tfsss.ui import frame
+
+frame.title('patches')

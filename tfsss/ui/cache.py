@@ -1,0 +1,71 @@
+"""The only place that remembers: models, pictures, traces. Every cache is bounded, every key complete."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from tfsss import weights
+from tfsss.data.images import Picture, bundled, fit, load_image
+from tfsss.explain.inputs import normalise
+from tfsss.weights import Loaded
+
+_one_at_a_time = threading.Semaphore(1)  # thirty visitors' cache misses wait in line instead of sharing two cores
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def model(weights_id: str) -> Loaded:
+    """A model with its weights, shared by every session, never changed."""
+    with _one_at_a_time:
+        return weights.load(weights_id)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def bundled_picture(name: str) -> Picture:
+    """A bundled photograph, decoded."""
+    return load_image(bundled()[name])
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _fitted(digest: str, height: int, width: int, policy: str, _picture: Picture) -> np.ndarray:
+    pixels = fit(_picture, height, width, policy)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def fitted(picture: Picture, height: int, width: int, policy: str = "crop") -> np.ndarray:
+    """The picture at a model's input size: (height, width, 3) uint8, read-only."""
+    return _fitted(picture.digest, height, width, policy, _picture=picture)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _computed(key: tuple, _compute: Callable[[], Any]) -> tuple[Any, float]:
+    with _one_at_a_time:
+        started = time.perf_counter()
+        return _compute(), (time.perf_counter() - started) * 1000
+
+
+def computed(key: tuple, compute: Callable[[], Any]) -> Any:
+    """What `compute()` returns, once for each key.
+
+    Args:    key: everything that changes the result: a name, weights id, picture digest, sizes, options.
+    """
+    return _computed(key, _compute=compute)[0]
+
+
+def computed_timed(key: tuple, compute: Callable[[], Any]) -> tuple[Any, float]:
+    """The same with the milliseconds that it took when it was computed."""
+    return _computed(key, _compute=compute)
+
+
+def model_input(picture: Picture, loaded: Loaded, *, policy: str = "crop", height: int | None = None,
+                width: int | None = None):
+    """Fitted pixels (H, W, 3) and the tensor (1, 3, H, W) that the model is fed."""
+    size = loaded.entry.input_size
+    pixels = fitted(picture, height or size, width or size, policy)
+    return pixels, normalise(pixels, loaded.entry)

@@ -1,0 +1,37 @@
+"""The pages, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from tfsss.ui.language import t
+
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One page: its file in `pages/`, its room of texts and its address are all its id."""
+
+    id: str
+    icon: str
+
+    @property
+    def path(self) -> str:
+        return f"pages/{self.id}.py"
+
+
+CATALOG = (
+    Listed(id="home", icon=":material/home:"),
+    Listed(id="patches", icon=":material/grid_on:"),
+    Listed(id="attention", icon=":material/center_focus_strong:"),
+    Listed(id="position", icon=":material/pin_drop:"),
+)
+
+
+def navigation() -> st.Page:
+    """The chosen page; every page is in the list, named in the visitor's language."""
+    pages = [st.Page(listed.path, title=t(f"{listed.id}.name"), icon=listed.icon, url_path=listed.id,
+                     default=listed.id == "home") for listed in CATALOG]
+    return st.navigation(pages, expanded=True)

@@ -1,0 +1,64 @@
+"""Taking a page away: the picture, the page as one file, every array, and a script that makes them again."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+
+import numpy as np
+import streamlit as st
+
+from tfsss.ui.language import language, t
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Download:
+    """One button; its bytes are made when it is pressed."""
+
+    kind: str  # png, html, npz, py: its label is `app.download.<kind>`
+    name: str  # of the file
+    mime: str
+    make: Callable[[], bytes]
+
+    def button(self) -> None:
+        st.download_button(t(f"app.download.{self.kind}"), self.make, self.name, self.mime, key=f"download_{self.kind}",
+                           on_click="ignore", width="stretch")
+
+
+def downloads(room: str, *, png: Callable[[], bytes], arrays: Callable[[], Mapping[str, np.ndarray]],
+              script: str) -> list[Download]:
+    """The four that every page offers.
+
+    Args:    room: the page; png: its main picture; arrays: name -> array, everything that is drawn;
+             script: Python that computes the same with `tfsss` and no browser.
+    """
+    return [
+        Download(kind="png", name=f"tfsss-{room}.png", mime="image/png", make=png),
+        Download(kind="html", name=f"tfsss-{room}.html", mime="text/html", make=lambda: page(room, png(), script)),
+        Download(kind="npz", name=f"tfsss-{room}.npz", mime="application/octet-stream", make=lambda: npz(arrays())),
+        Download(kind="py", name=f"tfsss-{room}.py", mime="text/x-python", make=script.encode),
+    ]
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The arrays as one compressed NumPy file."""
+    kept = BytesIO()
+    np.savez_compressed(kept, **arrays)
+    return kept.getvalue()
+
+
+def page(room: str, png: bytes, script: str) -> bytes:
+    """One HTML file that needs nothing else: the question, the picture, what to notice, and the script."""
+    question, lead = t(f"{room}.title"), t(f"{room}.lead")
+    return f"""<!doctype html>
+<html lang="{language()}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{escape(question)}</title>
+<style>body {{ font-family: system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+img {{ max-width: 100%; }} pre {{ overflow-x: auto; background: #f5f6f8; padding: 1rem; }}</style>
+<h1>{escape(question)}</h1><p>{escape(lead)}</p>
+<img alt="{escape(question)}" src="data:image/png;base64,{b64encode(png).decode()}">
+<pre>{escape(script)}</pre></html>
+""".encode()

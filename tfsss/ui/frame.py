@@ -1,0 +1,99 @@
+"""What every page has: the sidebar, a question for a title, the words under the picture, and the foot."""
+
+from __future__ import annotations
+
+import platform
+import time
+from base64 import b64encode
+from pathlib import Path
+
+import streamlit as st
+
+from tfsss.figures.color import Theme
+from tfsss.figures.maps import scale_bar
+from tfsss.figures.scales import Scale
+from tfsss.ui import chooser, lecture, pictures, state
+from tfsss.ui.language import LANGUAGES, first_language, t
+from tfsss.weights.registry import Entry
+
+STYLE = Path(__file__).with_name("style.css")
+
+
+def begin(page_id: str) -> None:
+    """The style and the sidebar's controls, shared by all pages; `settle_language` has run before."""
+    st.session_state["_started"] = time.perf_counter()
+    st.html(STYLE)
+    with st.sidebar:
+        choose_language()
+        pictures.choose_picture()
+        chooser.choose_weights()
+        lecture.choose_lecture()
+    lecture.present(page_id)
+
+
+def settle_language() -> None:
+    """Before anything is written: which language it is to be written in."""
+    state.settle("lang", "lang", first_language(), _language)
+
+
+def choose_language() -> None:
+    """The language control. Its value always stands in the address: the reader of a link may have another browser."""
+    value = st.segmented_control("Language / 语言", list(LANGUAGES), format_func=LANGUAGES.get, key="lang", required=True,
+                                 label_visibility="collapsed")
+    state.record("lang", "lang", value, value)
+
+
+def _language(text: str) -> str:
+    if text not in LANGUAGES:
+        raise ValueError(text)
+    return text
+
+
+def title(room: str) -> None:
+    """The page's question and its one sentence."""
+    st.title(t(f"{room}.title"), anchor=False)
+    st.markdown(t(f"{room}.lead"))
+
+
+def look(room: str) -> None:
+    """The tab of what to notice."""
+    (tab,) = st.tabs([t("app.look")])
+    with tab:
+        st.markdown(t(f"{room}.look"))
+
+
+def theme() -> Theme:
+    """The visitor's theme."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def bar(low: str, high: str, unit: str, *, scale: Scale = "viridis") -> None:
+    """A scale bar with its ends printed."""
+
+    picture = b64encode(scale_bar(scale=scale)).decode()
+    st.html(f'<div class="tfsss-bar"><span>{low}</span><img alt="" src="data:image/png;base64,{picture}">'
+            f"<span>{high}</span><span>{unit}</span></div>")
+
+
+def foot(entry: Entry | None, forward_ms: float | None, downloads: list | None = None) -> None:
+    """Which weights ran, on what, how long it took, and what can be taken away.
+
+    Args:    entry: None on a page where no model ran. forward_ms: of the computation when it was last computed.
+             downloads: `downloads.Download`s.
+    """
+    st.divider()
+    drawing = (time.perf_counter() - st.session_state["_started"]) * 1000
+    sentences = []
+    if entry is not None:
+        millions = f"{entry.parameters / 1e6:.1f}"
+        sentences.append(t(f"app.foot.{entry.kind}", name=entry.name, id=entry.id, millions=millions, paper=entry.paper,
+                           licence=entry.licence))
+    if forward_ms is not None:
+        sentences.append(t("app.foot.forward", ms=f"{forward_ms:.0f}"))
+    sentences.append(t("app.foot.page", ms=f"{drawing:.0f}", device=f"CPU, {platform.machine()}"))
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.html(f'<div class="tfsss-foot" data-forward-ms="{forward_ms or 0:.1f}">{" ".join(sentences)}</div>')
+    if downloads:
+        with right.popover(t("app.download"), icon=":material/download:", width="stretch"):
+            for download in downloads:
+                download.button()

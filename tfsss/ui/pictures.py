@@ -1,0 +1,106 @@
+"""Choosing the picture that every page uses: a bundled photograph, the visitor's own file, or the camera."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import streamlit as st
+
+from tfsss.data.images import Picture, bundled, fit, load_image
+from tfsss.errors import InputError
+from tfsss.figures.overlay import jpeg
+from tfsss.ui import cache, guard, state
+from tfsss.ui.language import t
+
+OWN = "own"
+TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
+
+
+def current_picture() -> Picture:
+    """The picture in use: the visitor's own, or a bundled one."""
+    name = st.session_state.get("image", "cat")
+    if name == OWN and "own_picture" in st.session_state:
+        return st.session_state["own_picture"]
+    return cache.bundled_picture(name if name in bundled() else "cat")
+
+
+def picture_name() -> str:
+    """What to call it in a caption."""
+    name = st.session_state.get("image", "cat")
+    if name == OWN and "own_picture" in st.session_state:
+        return t("images.name.own")
+    return t(f"images.name.{name if name in bundled() else 'cat'}")
+
+
+def choose_picture() -> None:
+    """The picture's part of the sidebar."""
+    state.settle("image", "image", "cat", _known)
+    _link_without_its_picture()
+    st.markdown(f"**{t('app.image')}**")
+    st.html(f"<style>{_thumbnail_css(st.session_state['image'])}</style>")
+    with st.container(key="thumbs"):
+        for name in bundled():
+            st.button(t(f"images.name.{name}"), key=f"thumb_{name}", help=t(f"images.name.{name}"),
+                      on_click=_take_bundled, args=(name,))
+    st.file_uploader(t("app.upload"), key="upload", on_change=_take_file, args=("upload",), type=None,
+                     help=t("app.upload.help"), label_visibility="collapsed")
+    if st.toggle(t("app.camera"), key="camera_on"):
+        st.camera_input(t("app.camera"), key="camera", on_change=_take_file, args=("camera",),
+                        label_visibility="collapsed")
+    if error := st.session_state.get("image_error"):
+        guard.say(error)
+        st.caption(t("app.image.kept", name=picture_name()))
+    for note in current_picture().notes:
+        st.caption(t(f"images.note.{note}", **_sizes(current_picture())))
+    image = st.session_state["image"]
+    state.record("image", "image", image, None if image == "cat" else image)
+
+
+def _known(text: str) -> str:
+    if text != OWN and text not in bundled():
+        raise ValueError(text)
+    return text
+
+
+def _link_without_its_picture() -> None:
+    """A link made with somebody's own picture cannot carry it."""
+    if st.session_state["image"] == OWN and "own_picture" not in st.session_state:
+        st.session_state["image"] = "cat"
+        st.session_state["image_error"] = InputError("app.not_in_link")
+
+
+def _take_bundled(name: str) -> None:
+    st.session_state["image"] = name
+    st.session_state.pop("image_error", None)
+
+
+def _take_file(source: str) -> None:
+    """A new file replaces the picture, unless it is no usable picture: then the earlier one stays."""
+    file = st.session_state[source]
+    st.session_state.pop("image_error", None)
+    if file is None:
+        return
+    try:
+        st.session_state["own_picture"] = load_image(file.getvalue())
+        st.session_state["image"] = OWN
+    except InputError as error:
+        st.session_state["image_error"] = error
+
+
+def _sizes(picture: Picture) -> dict[str, int]:
+    return {"source_width": picture.source_size[0], "source_height": picture.source_size[1],
+            "width": picture.width, "height": picture.height}
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def _thumbnails() -> dict[str, str]:
+    """Small square JPEGs as data addresses."""
+
+    return {name: "data:image/jpeg;base64," + b64encode(jpeg(fit(load_image(path), 96, 96), max_bytes=4000)).decode()
+            for name, path in bundled().items()}
+
+
+def _thumbnail_css(chosen: str) -> str:
+    rules = [f".st-key-thumb_{name} button {{ background-image: url({data}); }}" for name, data in _thumbnails().items()]
+    rules.append(f".st-key-thumb_{chosen} button {{ border-color: var(--st-primary-color); outline: 1px solid; }}")
+    return "\n".join(rules)

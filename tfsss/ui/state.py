@@ -1,0 +1,137 @@
+"""Controls that live in the address bar, so that a page is a link.
+
+Streamlit's own binding writes an option's shown text into the address, which a translation would break. So each
+control here has an id, its value is written under that id, and what stands in the address is checked before it is used.
+The address wins when it has changed since the app last wrote it; otherwise the session remembers, from page to page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from tfsss.ui.language import t
+
+WRITTEN, KEPT = "_written", "_kept"  # what the app last put into the address; values of controls not on this page
+
+
+def settle(key: str, name: str, default: object, parse: Callable[[str], object]) -> None:
+    """Set `st.session_state[key]` before its widget is made: from the address, or the session, or the default.
+
+    Args:    key: of the widget, unique in the app. name: in the address.
+             parse: the address's text to a value; raises ValueError for what is no value.
+    """
+    written = st.session_state.setdefault(WRITTEN, {})
+    kept = st.session_state.setdefault(KEPT, {})
+    text = st.query_params.get(name)
+    if text is not None and text != written.get(key):
+        written[key] = text
+        try:
+            st.session_state[key] = parse(text)
+        except ValueError:
+            st.session_state[key] = kept.get(key, default)
+    elif key not in st.session_state:
+        st.session_state[key] = kept.get(key, default)
+
+
+def record(key: str, name: str, value: object, text: str | None) -> None:
+    """Remember a value past this page, and write it to the address; text None = the default, which is left out."""
+    st.session_state[KEPT][key] = value
+    if text is None:
+        st.session_state[WRITTEN].pop(key, None)
+        if name in st.query_params:
+            del st.query_params[name]
+    else:
+        st.session_state[WRITTEN][key] = text
+        if st.query_params.get(name) != text:
+            st.query_params[name] = text
+
+
+def choice(room: str, name: str, options: Sequence[str], *, default: str | None = None,
+           show: Callable[[str], str] | None = None, kind: str = "segments", help: str | None = None,
+           hide_label: bool = False) -> str:
+    """One of several options, by id.
+
+    Args:    room: of the texts: the label is `<room>.<name>`, an option's text `<room>.<name>.<option>`.
+             show: option -> text instead. kind: "segments" beside each other, or "select", a list.
+    """
+    key, default = f"{room}_{name}", default or options[0]
+    settle(key, name, default, _one_of(options))
+    if st.session_state[key] not in options:
+        st.session_state[key] = default
+    shown = show or (lambda option: t(f"{room}.{name}.{option}"))
+    visible = "collapsed" if hide_label else "visible"
+    if kind == "segments":
+        value = st.segmented_control(t(f"{room}.{name}"), options, format_func=shown, key=key, required=True, help=help,
+                                     label_visibility=visible)
+    else:
+        value = st.selectbox(t(f"{room}.{name}"), options, format_func=shown, key=key, help=help,
+                             label_visibility=visible)
+    record(key, name, value, None if value == default else value)
+    return value
+
+
+def slide(room: str, name: str, low: float, high: float, default: float, *, step: float = 1,
+          help: str | None = None, format: str | None = None) -> float:
+    """A number between two ends: a slider. Whole numbers when `step` is whole."""
+    key, kind = f"{room}_{name}", type(step)
+    settle(key, name, kind(default), kind)
+    st.session_state[key] = min(max(kind(st.session_state[key]), kind(low)), kind(high))
+    if low >= high:  # a slider needs two ends
+        return kind(low)
+    value = st.slider(t(f"{room}.{name}"), kind(low), kind(high), step=step, key=key, help=help, format=format)
+    record(key, name, value, None if value == default else f"{value:g}")
+    return value
+
+
+def among(room: str, name: str, options: Sequence[int], default: int, *, help: str | None = None,
+          show: Callable[[int], str] = str) -> int:
+    """One of a few numbers, on a slider."""
+    key = f"{room}_{name}"
+    settle(key, name, default, int)
+    if st.session_state[key] not in options:
+        st.session_state[key] = default if default in options else options[0]
+    if len(options) == 1:
+        return options[0]
+    value = st.select_slider(t(f"{room}.{name}"), options, key=key, help=help, format_func=show)
+    record(key, name, value, None if value == default else str(value))
+    return value
+
+
+def switch(room: str, name: str, default: bool = False, *, help: str | None = None) -> bool:
+    """On or off: 1 or 0 in the address."""
+    key = f"{room}_{name}"
+    settle(key, name, default, lambda text: bool(int(text)))
+    value = st.toggle(t(f"{room}.{name}"), key=key, help=help)
+    record(key, name, value, None if value == default else str(int(value)))
+    return value
+
+
+def number(room: str, name: str, low: int, high: int, default: int | None, *, help: str | None = None) -> int | None:
+    """A whole number to type; empty only if the default is None (nothing chosen)."""
+    key = f"{room}_{name}"
+    settle(key, name, default, int)
+    if st.session_state[key] is not None and not low <= st.session_state[key] <= high:
+        st.session_state[key] = default
+    value = st.number_input(t(f"{room}.{name}"), low, high, value=None, step=1, key=key, help=help)
+    value = default if value is None else value
+    record(key, name, value, None if value == default else str(value))
+    return value
+
+
+def words(room: str, name: str, default: str = "", *, max_chars: int = 200, help: str | None = None) -> str:
+    """A line of text to type."""
+    key = f"{room}_{name}"
+    settle(key, name, default, str)
+    value = st.text_input(t(f"{room}.{name}"), key=key, max_chars=max_chars, help=help)
+    record(key, name, value, None if value == default else value)
+    return value
+
+
+def _one_of(options: Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in options:
+            raise ValueError(text)
+        return text
+    return parse
