@@ -1,6 +1,7 @@
 """tfsss: see what a transformer's source code does.  Run: streamlit run app.py"""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tfsss/ui/start.py says why
 
@@ -8,7 +9,7 @@ import streamlit as st
 
 from tfsss.ui import catalog, frame, guard, start
 
-st.set_page_config(page_title="tfsss", page_icon=":material/blur_on:", layout="wide")
+st.set_page_config(page_title="tfsss", page_icon=Path(__file__).with_name("assets") / "icon.png", layout="wide")
 start.warm_up()
 frame.settle_language()
 page = catalog.navigation()

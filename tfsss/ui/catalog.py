@@ -35,3 +35,8 @@ def navigation() -> st.Page:
     pages = [st.Page(listed.path, title=t(f"{listed.id}.name"), icon=listed.icon, url_path=listed.id,
                      default=listed.id == "home") for listed in CATALOG]
     return st.navigation(pages, expanded=True)
+
+
+def icon(page_id: str) -> str:
+    """The page's sign, the same in the list and on its tile."""
+    return next(listed.icon for listed in CATALOG if listed.id == page_id)

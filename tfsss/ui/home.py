@@ -1,0 +1,76 @@
+"""The tiles of Home: one live picture each, made from the visitor's picture, each a door to its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tfsss.data.images import Picture
+from tfsss.explain import attention, position
+from tfsss.explain.rollout import rollout
+from tfsss.figures.overlay import overlay_jpeg
+from tfsss.figures.tiles import exploded, similarity_tiles
+from tfsss.ui import cache, frame
+from tfsss.ui.language import t
+from tfsss.weights import Loaded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One picture on Home.  draw: picture and model to (bytes, format, alternative text, caption)."""
+
+    page: str
+    draw: Callable[[Picture, Loaded], tuple[bytes, str, str, str]]
+
+
+def traced(picture: Picture, loaded: Loaded) -> tuple[attention.Trace, float]:
+    """The one forward that Home needs, and its milliseconds."""
+    _, images = cache.model_input(picture, loaded)
+    return cache.computed_timed(("trace", loaded.entry.id, picture.digest, images.shape[-2:], "crop"),
+                                lambda: attention.trace(loaded.model, images))
+
+
+def patches_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    size, patch, theme = loaded.entry.input_size, loaded.entry.config.patch_size, frame.theme()
+    pixels = cache.fitted(picture, size, size)
+    ground = "#14171B" if theme == "dark" else "#FFFFFF"
+    image = cache.computed(("home_patches", picture.digest, size, patch, theme),
+                           lambda: exploded(pixels, patch, gap=max(2, patch // 4), background=ground))
+    grid = size // patch
+    words = {"rows": grid, "columns": grid, "patch": patch, "count": grid**2, "values": 3 * patch**2}
+    return image, "JPEG", t("home.patches.alt", **words), t("home.patches.caption", **words)
+
+
+def attention_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    forward, _ = traced(picture, loaded)
+    size = loaded.entry.input_size
+    pixels = cache.fitted(picture, size, size)
+    first = min(1, len(forward.weights) - 1)
+
+    def draw() -> tuple[bytes, tuple[int, int], float]:
+        rolled = rollout(forward, first=first, discard=0.9).matrix
+        shares = attention.on_grid(forward, attention.of_query(forward, rolled, "class"))
+        shares = shares / shares.sum()
+        strongest = divmod(int(shares.argmax()), shares.shape[1])
+        return overlay_jpeg(pixels, shares, strength=0.62), strongest, float(shares.max())
+
+    image, (row, column), largest = cache.computed(("home_attention", loaded.entry.id, picture.digest), draw)
+    words = {"row": row, "column": column, "percent": f"{largest * 100:.1f}", "first": first + 1}
+    return image, "JPEG", t("home.attention.alt", **words), t("home.attention.caption", **words)
+
+
+def position_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    def draw() -> tuple[bytes, tuple[int, int]]:
+        pairs = position.similarity(position.learned(loaded))
+        return similarity_tiles(position.tiles(pairs), zoom=2), pairs.grid
+
+    image, grid = cache.computed(("home_position", loaded.entry.id), draw)
+    words = {"rows": grid[0], "columns": grid[1]}
+    return image, "PNG", t("home.position.alt", **words), t("home.position.caption", **words)
+
+
+TILES = (
+    Tile(page="patches", draw=patches_tile),
+    Tile(page="attention", draw=attention_tile),
+    Tile(page="position", draw=position_tile),
+)
