@@ -1,4 +1,4 @@
-"""Lets the references be imported: timm needs torchvision, whose wheel is built for CUDA."""
+"""One torch thread, and references that import: timm needs torchvision, whose wheel is built for CUDA."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+
+torch.set_num_threads(1)  # small models: threads only wait for each other on a busy machine
 
 torchvision = Path(find_spec("torchvision").origin).parent
 try:
