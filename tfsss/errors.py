@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 TEXT = Path(__file__).parent.parent / "assets" / "text"
@@ -29,3 +29,6 @@ class InputError(ValueError):
     def sentence(self, language: str) -> str:
         room, name = self.error_id.split(".", 1)
         return error_sentences(language, room)[name].format(**self.numbers)
+
+    def __reduce__(self):  # or a child process could not hand it back: exceptions are copied with their message alone
+        return partial(type(self), self.error_id, **self.numbers), ()

@@ -49,10 +49,12 @@ def capture(model: nn.Module, *patterns: str, grad: bool = False) -> Iterator[di
     Args:    model: any module that holds `Probe`s.
              patterns: shell-style patterns (`*` matches dots too) on the probes' module names.
              grad: False detaches and runs under `torch.no_grad`; True keeps the graph for `torch.autograd.grad`.
-    Raises:  LookupError: a pattern that names no probe of this model.
+    Raises:  LookupError: a pattern that names no probe of this model, or no pattern at all.
     """
     probes = {name: module for name, module in model.named_modules() if isinstance(module, Probe)}
     names: dict[Probe, str] = {}
+    if not patterns:
+        raise LookupError(f"no pattern is given; this model has {', '.join(probes) or 'none'}")
     for pattern in patterns:
         matched = {module: name for name, module in probes.items() if fnmatchcase(name, pattern)}
         if not matched:

@@ -61,6 +61,10 @@ class ViTConfig:
             raise ValueError('pool="token" needs class_token=True')
         if self.distillation_token and not self.class_token:
             raise ValueError("a distillation token stands beside a class token")
+        if self.distillation_token and self.pool == "mean":
+            raise ValueError('a distillation token is read by a head of its own, which pool="mean" would leave out')
+        if self.patch_norms and self.patch_embed == "conv":
+            raise ValueError('patch_norms stand around the linear map of patch_embed="linear"')
         if self.pos_embed == "sincos" and self.embed_dim % 4:
             raise ValueError(f"sincos positions need embed_dim divisible by 4, not {self.embed_dim}")
 
@@ -136,8 +140,8 @@ class VisionTransformer(nn.Module):
         rows = config.grid[0] * config.grid[1] + tables * config.prefix_has_position
         self.pos_embed = nn.Parameter(torch.zeros(1, rows, dim), requires_grad=config.pos_embed == "learned")
         self.embedded = Probe()
-        rates = torch.linspace(0, config.drop_path, config.depth).tolist()
-        self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
+        last = max(config.depth - 1, 1)
+        self.blocks = nn.ModuleList(Block(config, config.drop_path * layer / last) for layer in range(config.depth))
         self.norm = nn.Identity() if config.norm_after_pool else nn.LayerNorm(dim, eps=config.norm_eps)
         self.fc_norm = nn.LayerNorm(dim, eps=config.norm_eps) if config.norm_after_pool else nn.Identity()
         self.pre_logits = nn.Identity()
@@ -213,6 +217,6 @@ class VisionTransformer(nn.Module):
     def forward(self, images: Tensor, allowed: Tensor | None = None) -> Tensor:
         """Class scores (b, k); with a distillation token the mean of its head's and the class token's (DeiT)."""
         pooled = self.pool(self.forward_features(images, allowed))
-        if self.config.distillation_token and self.config.pool == "token":
+        if self.config.distillation_token:
             return (self.head(pooled[:, 0]) + self.head_dist(pooled[:, 1])) / 2
         return self.head(pooled)
