@@ -34,5 +34,6 @@ def similarity_tiles(tiles: np.ndarray, *, most: int = 5, zoom: int = 1) -> byte
     Returns: PNG bytes.
     Source:  Dosovitskiy et al. 2021, arXiv:2010.11929, fig. 7, centre (there every patch of a smaller grid).
     """
-    rows, columns = (np.unique(np.linspace(0, side - 1, min(most, side)).round().astype(int)) for side in tiles.shape[:2])
+    rows, columns = (np.unique(np.linspace(0, side - 1, min(most, side)).round().astype(int))
+                     for side in tiles.shape[:2])
     return montage(tiles[rows][:, columns], scale="signed", vmax=1.0, zoom=zoom, gap=4 * zoom)

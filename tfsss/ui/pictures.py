@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from base64 import b64encode
 
 import streamlit as st
@@ -92,15 +93,15 @@ def _sizes(picture: Picture) -> dict[str, int]:
             "width": picture.width, "height": picture.height}
 
 
-@st.cache_data(max_entries=1, show_spinner=False)
+@functools.cache
 def _thumbnails() -> dict[str, str]:
     """Small square JPEGs as data addresses."""
-
     return {name: "data:image/jpeg;base64," + b64encode(jpeg(fit(load_image(path), 96, 96), max_bytes=4000)).decode()
             for name, path in bundled().items()}
 
 
 def _thumbnail_css(chosen: str) -> str:
-    rules = [f".st-key-thumb_{name} button {{ background-image: url({data}); }}" for name, data in _thumbnails().items()]
+    rules = [f".st-key-thumb_{name} button {{ background-image: url({data}); }}"
+             for name, data in _thumbnails().items()]
     rules.append(f".st-key-thumb_{chosen} button {{ border-color: var(--st-primary-color); outline: 1px solid; }}")
     return "\n".join(rules)
