@@ -1,0 +1,157 @@
+"""How long a visitor waits, in a real browser: from the click to the painted page.
+
+Run:     python benchmarks/interaction.py [page ...]      (needs requirements-dev.txt and a Chromium)
+Prints:  a table of median and 95th percentile of 20, in ms, warm; and the start of the server until Home is drawn.
+Targets: 60 ms where no model runs or its forward is cached, 300 ms for a new picture through DINOv2, hover 16 ms,
+         start 6 s.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.e2e.browser import ARGUMENTS, CHROMIUM, start_server, wait_idle  # noqa: E402
+from tfsss.data.images import bundled  # noqa: E402
+
+REPEATS, WARM_UP = 20, 4
+
+# From the event that the visitor makes to the second frame after the script is done and nothing is stale.
+CLOCK = """(event) => {
+    window.clock = {};
+    const app = document.querySelector('[data-testid=stApp]');
+    let started = 0, ran = false;
+    document.addEventListener(event, () => { started ||= performance.now(); }, {capture: true, once: true});
+    new MutationObserver(() => { ran ||= app.dataset.testScriptState !== 'notRunning'; }).observe(app, {attributes: true});
+    const look = () => {
+        const idle = app.dataset.testScriptState === 'notRunning' && !document.querySelector('[data-stale=true]');
+        if (started && ran && idle) requestAnimationFrame(() => { window.clock.ms = performance.now() - started; });
+        else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+}"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One row of the table.  act: what the visitor does the n-th time."""
+
+    page: str
+    what: str
+    target: int
+    act: Callable[[Page, int], None]
+    event: str = "pointerdown"
+
+
+def segments(key: str) -> Callable[[Page, int], None]:
+    """Clicks the options of a segmented control in turn."""
+    def act(page: Page, turn: int) -> None:
+        options = page.locator(f".st-key-{key} button[role=radio], .st-key-{key} button[kind^=segmented]")
+        options.nth(turn % options.count()).click()
+    return act
+
+
+def thumbnails(page: Page, turn: int) -> None:
+    """Goes back and forth between two pictures whose forwards are cached."""
+    page.locator(f".st-key-thumb_{('coffee', 'cat')[turn % 2]} button").click()
+
+
+def uploads(folder: Path) -> Callable[[Page, int], None]:
+    """Uploads a picture that the server has never seen."""
+    def act(page: Page, turn: int) -> None:
+        with Image.open(bundled()["astronaut"]) as image:
+            picture = np.array(image.convert("RGB"))
+        picture[0, 0] = turn, os.getpid() % 256, time.time_ns() % 256  # another picture, as large to decode
+        file = folder / f"new{turn}.png"
+        Image.fromarray(picture).save(file)
+        page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(file)
+    return act
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """Every row."""
+    new = uploads(folder)
+    for page in ("home", "patches", "attention", "position"):
+        yield Case(page=page, what="another picture, seen before", target=60, act=thumbnails)
+    yield Case(page="patches", what="padding policy", target=60, act=segments("patches_policy"))
+    yield Case(page="attention", what="query", target=60, act=segments("attention_query"))
+    yield Case(page="position", what="layout", target=60, act=segments("position_kind"))
+    for page in ("home", "patches", "attention"):
+        yield Case(page=page, what="a new picture through the model", target=300, act=new, event="change")
+
+
+def measure(page: Page, case: Case) -> list[float]:
+    """Milliseconds of each repeat, warm-up left out."""
+    kept = []
+    for turn in range(WARM_UP + REPEATS):
+        page.evaluate(CLOCK, case.event)
+        case.act(page, turn)
+        page.wait_for_function("window.clock.ms", timeout=30_000)
+        kept.append(page.evaluate("window.clock.ms"))
+    return kept[WARM_UP:]
+
+
+def hover(page: Page) -> list[float]:
+    """Milliseconds that the canvas took to redraw, over patches along a diagonal."""
+    canvas = page.locator("canvas").first
+    box, kept = canvas.bounding_box(), []
+    for turn in range(WARM_UP + REPEATS):
+        part = (turn + 0.5) / (WARM_UP + REPEATS)
+        page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] * part)
+        page.wait_for_timeout(30)
+        kept.append(float(page.locator("[data-last-draw-ms]").first.get_attribute("data-last-draw-ms")))
+    return kept[WARM_UP:]
+
+
+def row(page: str, what: str, times: list[float], target: int) -> None:
+    """One line of the table."""
+    print(f"| {page} | {what} | {np.median(times):.0f} | {np.percentile(times, 95):.0f} | {target} |", flush=True)
+
+
+def main(wanted: list[str]) -> None:
+    """Prints the table."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
+        folder = Path(name)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        started = time.perf_counter()
+        server, address = start_server(REPOSITORY / "app.py", folder / "streamlit.log")
+        try:
+            visit = browser.new_context(viewport={"width": 1280, "height": 800})
+            page = visit.new_page()
+            page.goto(address)
+            page.wait_for_selector("[data-testid=stMain] h1", timeout=60_000)
+            wait_idle(page)
+            print(f"`streamlit run` to Home drawn: {time.perf_counter() - started:.1f} s (target 6)\n")
+            print("| page | change | median ms | p95 ms | target |\n|---|---|---|---|---|")
+            for case in cases(folder):
+                if wanted and case.page not in wanted:
+                    continue
+                page.goto(f"{address}/{'' if case.page == 'home' else case.page}")
+                page.wait_for_selector("[data-testid=stMain] h1", timeout=60_000)
+                wait_idle(page)
+                row(case.page, case.what, measure(page, case), case.target)
+            for name in ("patches", "attention"):
+                page.goto(f"{address}/{name}")
+                page.wait_for_selector("canvas", timeout=60_000)
+                wait_idle(page)
+                row(name, "hovering a patch (drawing alone)", hover(page), 16)
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
