@@ -1,0 +1,61 @@
+"""Train a model, measure its weights, or put them where the app finds them.
+
+    python -m tfsss.train vit --data DIR            train; the same command again goes on from the last checkpoint
+    python -m tfsss.train vit export --data DIR     checkpoint -> assets/weights, with its figures
+    python -m tfsss.train vit evaluate --data DIR   figures of the weights in assets/weights
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import sys
+from pathlib import Path
+
+import torch
+
+from tfsss.errors import InputError
+from tfsss.train.recipe import ASSETS, Recipe, export, load_exported, measure
+
+RECIPES = ("vit",)
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tfsss.train", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("action", nargs="?", choices=("train", "export", "evaluate"), default="train")
+    parser.add_argument("--data", metavar="DIR", help="folder of the photo packs; or set TFSSS_DATA")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="checkpoint and log; runs/RECIPE unless told")
+    parser.add_argument("--weights", metavar="DIR", type=Path, default=ASSETS, help="folder of exported weights")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's; the learning rate then falls faster")
+    parser.add_argument("--threads", type=int, default=1, help="more than 1 pays only on a machine with nothing else")
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args(words)
+
+
+def show(figures: dict[str, float]) -> None:
+    for name, value in figures.items():
+        print(f"{name:32} {value:.4f}")
+
+
+def main(given: argparse.Namespace) -> None:
+    torch.set_num_threads(given.threads)
+    recipe: Recipe = importlib.import_module(f"tfsss.train.{given.recipe}").RECIPE
+    plan = recipe.plan if given.steps is None else dataclasses.replace(recipe.plan, steps=given.steps)
+    if given.action == "evaluate":
+        model = load_exported(recipe, given.weights / f"{recipe.weights_id}.safetensors")
+        return show(measure(model, recipe.task(given.data, plan)))
+    trainer = recipe.trainer(given.data, plan, given.out or Path("runs") / given.recipe, given.device)
+    if given.action == "export":
+        return show(export(trainer, recipe.weights_id, given.weights)["figures"])
+    print(f"step {trainer.step} of {plan.steps}", flush=True)
+    print("complete" if trainer.run() else f"stopped at step {trainer.step}; run again to go on", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(arguments())
+    except InputError as error:
+        sys.exit(str(error))
