@@ -1,0 +1,82 @@
+"""An encoder-decoder that reverses strings, makes letters capitals and takes digits' complement to nine."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tfsss.data import sequences
+from tfsss.layers.masks import encoder_decoder_masks, real_tokens
+from tfsss.models.transformer import Transformer, TransformerConfig, greedy_decode
+from tfsss.train.engine import Plan
+from tfsss.train.recipe import Recipe
+
+
+class Strings:
+    """The engine's `Task` for pairs of strings; training never draws a string that is held out."""
+
+    def __init__(self, plan: Plan):
+        self.plan, self.validation = plan, held_out(256)
+
+    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        strings = sequences.draw(self.plan.batch_size, generator)
+        return sequences.sources(strings), sequences.targets([sequences.answer(string) for string in strings])
+
+    def loss(self, model: nn.Module, source: Tensor, target: Tensor) -> Tensor:
+        read = target[:, :-1]
+        masks = encoder_decoder_masks(*(real_tokens(ids, sequences.PADDING) for ids in (source, read)))
+        scores = model(source, read, masks)  # b m k: what follows each token of the target
+        return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten(), ignore_index=sequences.PADDING)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        return {"val_exact": mean(exact(model, self.validation))}
+
+    def figures(self, model: nn.Module) -> dict[str, float]:
+        """Exact matches on 4,096 draws of validation strings without repetitions: all, and by length."""
+        strings = held_out(4096)
+        right = exact(model, strings)
+        by_length = {length: [ok for ok, string in zip(right, strings, strict=True) if len(string) == length]
+                     for length in range(1, sequences.LONGEST + 1)}
+        longer = held_out(512, shortest=sequences.LONGEST + 1, longest=sequences.LONGEST + 4)
+        return ({"val_exact": mean(right)} | {f"val_exact_{length}": mean(part) for length, part in by_length.items()}
+                | {"longer_exact": mean(exact(model, longer))})
+
+    def card(self) -> dict[str, Any]:
+        return {"symbols": sequences.SYMBOLS, "longest": sequences.LONGEST, "strings_measured": len(held_out(4096))}
+
+
+def held_out(count: int, shortest: int = 1, longest: int = sequences.LONGEST) -> list[str]:
+    """Different strings of the validation side, always the same: nearly `count`, since short ones repeat."""
+    drawn = sequences.draw(count, torch.Generator().manual_seed(1), held_out=True, shortest=shortest, longest=longest)
+    return list(dict.fromkeys(drawn))
+
+
+def write(model: Transformer, source: Tensor, max_length: int) -> Tensor:
+    """What the model makes of `sequences.sources`: (b, n) ids to (b, m) ids, decoded greedily."""
+    return greedy_decode(model, source, real_tokens(source, sequences.PADDING), start=sequences.START,
+                         end=sequences.END, padding=sequences.PADDING, max_length=max_length)
+
+
+def exact(model: Transformer, strings: list[str], batch_size: int = 256) -> list[bool]:
+    """Whether the model, decoding greedily, writes exactly the right string, for each of them."""
+    device, right = next(model.parameters()).device, []
+    for start in range(0, len(strings), batch_size):
+        batch = strings[start:start + batch_size]
+        written = write(model, sequences.sources(batch).to(device), max(map(len, batch)) + 2)
+        right += [sequences.text(row) == sequences.answer(string) for row, string in zip(written, batch, strict=True)]
+    return right
+
+
+RECIPE = Recipe(
+    weights_id="strings",
+    model=Transformer,
+    config=TransformerConfig(source_vocab=len(sequences.SYMBOLS), target_vocab=len(sequences.SYMBOLS), embed_dim=128,
+                             encoder_depth=2, decoder_depth=2, num_heads=4, hidden_dim=512, norm_first=True),
+    task=lambda data, plan: Strings(plan),  # the strings are made up: no data folder
+    plan=Plan(steps=8000, batch_size=64, lr=1e-3, warmup=400, weight_decay=0.01, betas=(0.9, 0.98), ema=0.995,
+              precision="float32", evaluate_every=500, save_every=500),
+)
