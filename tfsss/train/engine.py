@@ -172,8 +172,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
         self.optimiser.step()
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()),
-                                 1 - ema_weight(self.plan, self.step))
+            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(value, 1 - ema_weight(self.plan, self.step))
         self.step += 1
         return loss.item()
 
