@@ -94,6 +94,18 @@ def test_learned_reads_the_patches_and_leaves_the_class_token_out(loaded):
     np.testing.assert_array_equal(position.waves(encoding, (5, 2)).values[1], table[1:, 2])
 
 
+def test_learned_on_another_grid_is_what_the_model_adds(loaded):
+    added = loaded.model.embed(torch.zeros(1, 3, 48, 32))[0]
+    encoding = position.learned(loaded, (6, 4))
+    assert encoding.grid == (6, 4)
+    np.testing.assert_allclose(encoding.vectors, added[1:].numpy() - bias_of(loaded), atol=1e-6)
+
+
+def bias_of(loaded) -> np.ndarray:
+    """What the patch embedding makes of a black picture."""
+    return loaded.model.patch_embed.proj.bias.numpy()
+
+
 @pytest.mark.parametrize("grid", [(3, 5), None])
 def test_by_distance_by_brute_force(grid):
     matrix = np.random.default_rng(0).normal(size=(15, 15)).astype(np.float32)
@@ -189,7 +201,9 @@ def test_slicing_never_complains_and_adding_does_only_when_the_table_has_ended(l
 def test_past_the_trained_length_formulas_go_on_and_a_table_ends(loaded):
     table = position_beyond.extrapolation(position.learned(loaded), trained=25, length=40)
     assert table.defined.sum() == 25 and np.isnan(table.pairs.matrix[30]).all() and np.isnan(table.unseen[25:]).all()
-    assert table.beyond.distances[-1] == 24
+    assert table.beyond.distances[-1] == pytest.approx(math.hypot(4, 4)) and table.pairs.grid == (8, 5)
+    rest = position_beyond.extrapolation(position.learned(loaded), trained=25, length=41)  # no whole rows
+    assert rest.beyond.distances[-1] == 24 and rest.pairs.grid is None
     waves = position_beyond.extrapolation(position.sinusoidal(40, 16), trained=25, length=40)
     assert waves.defined.all() and waves.beyond.distances[-1] == 39 and waves.within.distances[-1] == 24
     assert (waves.unseen[:25] == 0).all() and waves.unseen[39] > 0.2  # the slow sines reach values never seen

@@ -12,7 +12,8 @@ from torch import Tensor
 from tfsss.errors import InputError
 from tfsss.explain.arrays import read_only
 from tfsss.layers.position import (
-    alibi_bias, alibi_slopes, frequencies, gather_relative_bias, relative_position_steps, rotate, sincos_1d, sincos_2d,
+    alibi_bias, alibi_slopes, frequencies, gather_relative_bias, relative_position_steps, resize_table, rotate,
+    sincos_1d, sincos_2d,
 )
 
 if TYPE_CHECKING:
@@ -133,15 +134,19 @@ def rotary(length: int, dim: int, *, base: float = 10_000.0, pairing: Pairing = 
     return _by_formula("rotary", vectors, None, wavelengths, ("x",) * dim)
 
 
-def learned(loaded: Loaded) -> Encoding:
-    """The position table of loaded ViT weights; its kind is "sincos_2d" when training never changed it (MAE)."""
-    config, table = loaded.model.config, loaded.model.pos_embed[0]
-    patches = config.grid[0] * config.grid[1]
-    dim = table.shape[-1]
+def learned(loaded: Loaded, grid: tuple[int, int] | None = None) -> Encoding:
+    """The position table of loaded ViT weights; its kind is "sincos_2d" when training never changed it (MAE).
+
+    Args:    grid: (gy, gx), resized to it as the model does for a picture of that many patches; None = as trained.
+    """
+    config, (prefix, dim) = loaded.model.config, loaded.model.pos_embed.shape[1:]
+    prefix -= config.grid[0] * config.grid[1]
+    before, table = loaded.model.pos_embed.split([prefix, config.grid[0] * config.grid[1]], dim=1)
+    table = resize_table(table, config.grid, grid or config.grid, antialias=config.pos_antialias)
     return Encoding(kind="learned" if config.pos_embed == "learned" else "sincos_2d",
-                    vectors=read_only(table[-patches:]), grid=config.grid,
+                    vectors=read_only(table[0]), grid=grid or config.grid,
                     wavelengths=read_only(np.full(dim, np.nan, np.float32)), axes=("",) * dim,
-                    prefix=read_only(table[:-patches]), weights=loaded.entry.id)
+                    prefix=read_only(before[0]), weights=loaded.entry.id)
 
 
 def alibi(num_heads: int, length: int, *, symmetric: bool = False) -> Bias:

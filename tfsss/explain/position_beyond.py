@@ -100,7 +100,8 @@ def extrapolation(source: Encoding | Bias, *, trained: int, length: int, head: i
     """An encoding, or one head's bias, within and past a trained length.
 
     A formula is defined everywhere: make `source` with `length` positions. A learned table ends where its rows end, and
-    past that there is nothing, which is the answer; a grid counts as the sequence of its patches, row after row.
+    past that there is nothing, which is the answer. Positions of a grid are counted row after row; when `trained` and
+    `length` are whole rows of it, distances are measured on the grid, else along the sequence.
 
     Args:    trained: positions that training knew; length: positions to look at; head: of a bias; measure: of vectors.
     Raises:  InputError: trained is not between 1 and length, or length is too large.
@@ -121,9 +122,12 @@ def extrapolation(source: Encoding | Bias, *, trained: int, length: int, head: i
     else:
         seen, rows = source.vectors[:trained], source.vectors[:known]
         unseen[:known] = ((rows < seen.min(axis=0)) | (rows > seen.max(axis=0))).mean(axis=1)
-    whole = pairwise(matrix, pairs.measure, None)
+    columns = source.grid[1] if source.grid else 0
+    whole_rows = columns and trained % columns == length % columns == 0
+    grid_of = {count: (count // columns, columns) if whole_rows else None for count in (trained, length)}
+    whole = pairwise(matrix, pairs.measure, grid_of[length])
     return Extrapolation(trained=trained, defined=read_only(np.arange(length) < known), pairs=whole,
-                         within=by_distance(pairwise(matrix[:trained, :trained], pairs.measure, None)),
+                         within=by_distance(pairwise(matrix[:trained, :trained], pairs.measure, grid_of[trained])),
                          beyond=by_distance(whole), unseen=read_only(unseen))
 
 
