@@ -135,7 +135,8 @@ def test_the_fast_path_agrees_on_valid_rows():
 
 def test_blocked_rows_are_zeros():
     model = randomise(Transformer(VECTORS))
-    given = Masks(masks.cross(SOURCE_TOKENS, SOURCE_TOKENS), masks.causal(5) & masks.cross(TARGET_TOKENS, TARGET_TOKENS),
+    given = Masks(masks.cross(SOURCE_TOKENS, SOURCE_TOKENS),
+                  masks.all_of(masks.causal(5), masks.cross(TARGET_TOKENS, TARGET_TOKENS)),
                   masks.cross(TARGET_TOKENS, SOURCE_TOKENS))
     with capture(model, "*.weights") as seen:
         result = model(*vectors(), given)

@@ -26,7 +26,7 @@ def causal(num_queries: int, num_keys: int | None = None) -> Tensor:
 
 
 def key_padding(tokens: Tensor) -> Tensor:
-    """Nobody looks at padding.  Args: tokens: (b, n), True = token.  Returns: (b, 1, 1, n), for every head and query."""
+    """Nobody looks at padding.  Args: tokens: (b, n), True = token.  Returns: (b, 1, 1, n), for all queries."""
     return tokens[:, None, None, :]
 
 

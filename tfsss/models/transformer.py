@@ -131,7 +131,7 @@ class DecoderLayer(nn.Module):
 class Transformer(nn.Module):
     """Encoder and decoder, with embeddings in front and a head behind when the config gives vocabularies.
 
-    Probes: `embedded`, `encoder.L.output`, `encoder.L.self_attn.{q,k,v,scores,weights}`, `memory` (the encoder's output),
+    Probes: `embedded`, `encoder.L.output`, `encoder.L.self_attn.{q,k,v,scores,weights}`, `memory` (of the encoder),
     `target_embedded`, `decoder.L.output`, `decoder.L.{self_attn,cross_attn}.{q,k,v,scores,weights}`, `decoded`.
     """
 
