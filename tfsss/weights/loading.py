@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from tfsss.errors import InputError
-from tfsss.models.vit import VisionTransformer
-from tfsss.weights.registry import Entry, entry_of
+from tfsss.weights.registry import FAMILIES, Entry, entry_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """A model in `eval()` with frozen parameters, and where they come from. Shared by everyone: never change it."""
 
-    model: VisionTransformer
+    model: nn.Module
     entry: Entry
 
 
@@ -34,6 +34,6 @@ def load(weights_id: str) -> Loaded:
         tensors = load_file(entry.path)
     except SafetensorError as error:
         raise InputError("weights.damaged", name=entry.name, id=weights_id, file=entry.path) from error
-    model = VisionTransformer(entry.config)
+    model = FAMILIES[entry.family].model(entry.config)
     model.load_state_dict(tensors)  # half precision in the file becomes float32 here
     return Loaded(model=model.eval().requires_grad_(False), entry=entry)

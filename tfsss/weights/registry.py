@@ -10,13 +10,30 @@ from pathlib import Path
 from typing import Literal
 
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from tfsss.errors import InputError
-from tfsss.models.vit import VARIANTS, ViTConfig
+from tfsss.models.transformer import Transformer, TransformerConfig
+from tfsss.models.vit import VARIANTS, VisionTransformer, ViTConfig
 from tfsss.weights.home import home
 
 ASSETS = Path(__file__).parents[2] / "assets" / "weights"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What all weights of one architecture share."""
+
+    model: type[nn.Module]
+    config: type  # its frozen dataclass
+    paper: str
+
+
+FAMILIES = {
+    "vit": Family(model=VisionTransformer, config=ViTConfig, paper="Dosovitskiy et al. 2021, arXiv:2010.11929"),
+    "transformer": Family(model=Transformer, config=TransformerConfig, paper="Vaswani et al. 2017, arXiv:1706.03762"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +52,12 @@ class Entry:
 
     id: str
     name: str  # as the field calls it
-    family: Literal["vit"]
+    family: str  # a key of FAMILIES
     kind: Literal["bundled", "download"]
-    config: ViTConfig
-    mean: tuple[float, float, float]  # of RGB in 0..1, taken off before the model
-    std: tuple[float, float, float]
-    input_size: int  # side of the square that it is shown with
+    config: ViTConfig | TransformerConfig
+    mean: tuple[float, float, float] | None = None  # of RGB in 0..1, taken off before the model; None = no pictures
+    std: tuple[float, float, float] | None = None
+    input_size: int | None = None  # side of the square that it is shown with
     classes: tuple[str, ...] = ()  # names of the head's outputs; empty = no head
     parameters: int
     paper: str
@@ -69,7 +86,10 @@ DINOV2 = Entry(
                 sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526"))
 
 
-BUNDLED = {"vit_photos112": "ViT, trained here"}  # id -> name
+BUNDLED = {  # id -> family and name
+    "vit_photos112": ("vit", "ViT, trained here"),
+    "strings": ("transformer", "Transformer, trained here"),
+}
 
 
 def bundled_entry(weights_id: str) -> Entry:
@@ -78,10 +98,11 @@ def bundled_entry(weights_id: str) -> Entry:
     file = ASSETS / f"{weights_id}.safetensors"
     with safe_open(file, "pt") as tensors:
         parameters = sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())
+    family, name = BUNDLED[weights_id]
+    pictures = {key: tuple(card.pop(key)) for key in ("mean", "std", "classes") if key in card}
     return Entry(
-        id=weights_id, name=BUNDLED[weights_id], family="vit", kind="bundled", config=ViTConfig(**card.pop("config")),
-        mean=tuple(card.pop("mean")), std=tuple(card.pop("std")), input_size=card.pop("input_size"),
-        classes=tuple(card.pop("classes")), parameters=parameters, paper="Dosovitskiy et al. 2021, arXiv:2010.11929",
+        id=weights_id, name=name, family=family, kind="bundled", config=FAMILIES[family].config(**card.pop("config")),
+        **pictures, input_size=card.pop("input_size", None), parameters=parameters, paper=FAMILIES[family].paper,
         licence="MIT", size_bytes=file.stat().st_size, facts=card)
 
 
