@@ -73,7 +73,8 @@ def paint_field(label: str, *, key: str, help: str | None = None) -> str:
 def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str = "", pinned: int | None = None,
                  pin_key: str | None = None, paint: bool = False, painted: str = "", paint_key: str | None = None,
                  titles: Sequence[str] = (), prefix: Sequence[str] = (), strength: float = 0.6, grid: bool = True,
-                 labels: bool = False, first: int = 0, width: int = 448, columns: int = 3) -> Selection:
+                 labels: bool = False, first: int = 0, boxes: tuple[float, float, float, float] | None = None,
+                 width: int = 448, columns: int = 3) -> Selection:
     """Show a scene, and say what the visitor chose in it.
 
     Args:    scene: from `pack_scene`; keep it in a cache, and nothing of the selection in it.
@@ -85,6 +86,8 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
              paint: clicking and dragging paint a set of patches instead of pinning one.
              titles: one per panel. prefix: a name for each prefix token. labels: numbers in cells of 18 px or more,
              counted from `first`.
+             boxes: width and height of a patch, and the steps to the next across and down, in parts of the picture's
+             width and height, where patches overlap or leave gaps; None = they tile it. For scenes without panels.
              strength: 0 = the picture alone, 1 = the map alone.
              width: greatest width of one panel in CSS pixels. columns: at most so many panels side by side.
     """
@@ -106,7 +109,7 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
             "name": key, "seq": max(pin.get("seq", 0), brush.get("seq", 0)), "pinned": chosen.pinned,
             "painted": chosen.painted, "paint": paint, "unit": unit, "text": dict(text), "titles": list(titles),
             "prefix": list(prefix), "strength": strength, "grid": grid, "labels": labels, "first": first,
-            "width": width, "columns": columns,
+            "boxes": boxes, "width": width, "columns": columns,
             "colors": {"query": meaning("query"), "key": meaning("key"), "hover": meaning("text", theme)},
         })
     return chosen

@@ -171,7 +171,7 @@ class Board {
       const cell = asked === null || view.paint ? -1 : asked - scene.prefix;
       if (cell >= 0) outlines.push([cell, view.colors.query, 3]);
       panel.drawMarks(scene, {
-        hatched: (cell) => this.painted[cell] || row?.blocked(cell), outlines,
+        hatched: (cell) => this.painted[cell] || row?.blocked(cell), outlines, boxes: boxesOf(scene, view),
         grid: view.grid, labels: view.labels, first: view.first,
       });
     });

@@ -18,12 +18,15 @@ class PatchCanvas extends Board {
     this.board.onkeydown = (event) => this.key(event);
   }
 
+  // The patch whose middle is nearest: where boxes overlap, several lie under the pointer
   cellAt(event) {
+    const { gx, gy } = this.scene;
+    const [width, height, across, down] = boxesOf(this.scene, this.view);
+    const nearest = (part, size, step, count) => Math.max(0, Math.min(count - 1, Math.round((part - size / 2) / step)));
     for (const panel of this.panels) {
       const box = panel.stage.getBoundingClientRect();
-      const x = Math.floor(((event.clientX - box.left) / box.width) * this.scene.gx);
-      const y = Math.floor(((event.clientY - box.top) / box.height) * this.scene.gy);
-      if (x >= 0 && y >= 0 && x < this.scene.gx && y < this.scene.gy) return y * this.scene.gx + x;
+      const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+      if (x >= 0 && y >= 0 && x < 1 && y < 1) return nearest(y, height, down, gy) * gx + nearest(x, width, across, gx);
     }
     return null;
   }

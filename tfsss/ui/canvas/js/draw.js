@@ -37,8 +37,8 @@ class PanelView {
     this.shown = values;
   }
 
-  // hatched(cell) -> bool; outlines: [cell, colour, width in CSS pixels]
-  drawMarks(scene, { hatched, outlines, grid, labels, first }) {
+  // hatched(cell) -> bool; outlines: [cell, colour, width in CSS pixels]; boxes: as boxesOf says
+  drawMarks(scene, { hatched, outlines, boxes, grid, labels, first }) {
     const { clientWidth: width, clientHeight: height } = this.stage;
     const ratio = window.devicePixelRatio || 1;
     const size = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -46,12 +46,12 @@ class PanelView {
     const context = this.marks.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
-    const [dx, dy] = [width / scene.gx, height / scene.gy];
-    const corner = (cell) => [(cell % scene.gx) * dx, Math.floor(cell / scene.gx) * dy];
+    const [dx, dy, across, down] = boxes.map((part, i) => part * (i % 2 ? height : width));
+    const corner = (cell) => [(cell % scene.gx) * across, Math.floor(cell / scene.gx) * down];
     context.fillStyle = this.hatch ??= hatchPattern(context);
     for (let cell = 0; cell < scene.cells; cell++) if (hatched(cell)) context.fillRect(...corner(cell), dx, dy);
-    if (grid) drawGrid(context, scene, width, height);
-    if (labels && Math.min(dx, dy) >= 18) drawLabels(context, scene, corner, dx, dy, first);
+    if (grid) drawGrid(context, edges(scene.gx, dx, across), edges(scene.gy, dy, down), width, height);
+    if (labels && Math.min(across, down) >= 18) drawLabels(context, scene, corner, dx, dy, first);
     for (const [cell, colour, thick] of outlines) {
       const [x, y] = corner(cell);
       for (const [style, w] of [["#ffffff", thick + 2], [colour, thick]]) {
@@ -81,16 +81,29 @@ function hatchPattern(context) {
   return context.createPattern(tile, "repeat");
 }
 
+// A patch's width and height, and the steps to the next across and down, in parts of the picture
+function boxesOf(scene, view) {
+  return view.boxes ?? [1 / scene.gx, 1 / scene.gy, 1 / scene.gx, 1 / scene.gy];
+}
+
+// Where lines run inside the picture: where patches begin, and where they end if that is not where the next begins
+function edges(count, size, step) {
+  const places = new Set();
+  for (let i = 0; i < count; i++) {
+    if (i > 0) places.add(Math.round(i * step) + 0.5);
+    if (i < count - 1) places.add(Math.round(i * step + size) + 0.5);
+  }
+  return places;
+}
+
 // A dark and a light line side by side: one of them shows on any picture
-function drawGrid(context, scene, width, height) {
+function drawGrid(context, columns, rows, width, height) {
   const lines = new Path2D();
-  for (let x = 1; x < scene.gx; x++) {
-    const at = Math.round((x * width) / scene.gx) + 0.5;
+  for (const at of columns) {
     lines.moveTo(at, 0);
     lines.lineTo(at, height);
   }
-  for (let y = 1; y < scene.gy; y++) {
-    const at = Math.round((y * height) / scene.gy) + 0.5;
+  for (const at of rows) {
     lines.moveTo(0, at);
     lines.lineTo(width, at);
   }
