@@ -31,7 +31,7 @@ RULES = [
 
 
 def torch_transformer(config: TransformerConfig) -> nn.Transformer:
-    options = {"dropout": 0.0, "batch_first": True, "norm_first": config.norm_first}
+    options = {"dropout": 0.0, "batch_first": True, "norm_first": config.norm_first, "activation": config.activation}
     shape = config.embed_dim, config.num_heads, config.hidden_dim
     encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(*shape, **options), config.encoder_depth,
                                     nn.LayerNorm(config.embed_dim) if config.final_norm else None,
@@ -110,9 +110,9 @@ def test_every_layer_agrees_under_every_mix_of_masks(norm_first):
 
 
 @pytest.mark.parametrize("final_norm", [False, True])
-@pytest.mark.parametrize("norm_first", [False, True])
-def test_with_and_without_the_final_norm_and_the_references_own_arguments(norm_first, final_norm):
-    config = replace(VECTORS, norm_first=norm_first, final_norm=final_norm)
+@pytest.mark.parametrize(("norm_first", "activation"), [(False, "relu"), (True, "relu"), (True, "gelu")])
+def test_with_and_without_the_final_norm_and_the_references_own_arguments(norm_first, activation, final_norm):
+    config = replace(VECTORS, norm_first=norm_first, activation=activation, final_norm=final_norm)
     reference = torch_transformer(config)
     ours = ours_like(reference, config)
     source_padding, target_padding = masks.to_blocked(SOURCE_TOKENS), masks.to_blocked(TARGET_TOKENS)

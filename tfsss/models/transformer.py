@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from tfsss.layers.masks import Masks, causal, key_padding
 from tfsss.layers.mlp import Mlp
 from tfsss.layers.position import sincos_1d
 from tfsss.probe import Probe
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class TransformerConfig:
     decoder_depth: int = 6
     num_heads: int = 8
     hidden_dim: int = 2048  # width inside the feed-forward networks
+    activation: Literal["relu", "gelu"] = "relu"  # between their two maps; the paper: relu
     norm_first: bool = False  # True = pre-norm; the paper and nn.Transformer's default are post-norm
     final_norm: bool = True  # one more LayerNorm behind each stack (nn.Transformer always; the paper has none)
     interleaved: bool = True  # sin, cos, sin, cos, ... (the paper); False = sines, then cosines (its code)
@@ -47,6 +51,8 @@ VARIANTS: dict[str, TransformerConfig] = {
     "base": TransformerConfig(source_vocab=37_000, target_vocab=37_000, final_norm=False, dropout=0.1),  # table 3
     "big": TransformerConfig(source_vocab=37_000, target_vocab=37_000, final_norm=False, embed_dim=1024, num_heads=16,
                              hidden_dim=4096, dropout=0.3),  # table 3
+    "strings": TransformerConfig(source_vocab=65, target_vocab=65, embed_dim=128, encoder_depth=2, decoder_depth=2,
+                                 num_heads=4, hidden_dim=512, norm_first=True),  # trained here
     "mini": TransformerConfig(source_vocab=11, target_vocab=13, embed_dim=24, encoder_depth=2, decoder_depth=2,
                               num_heads=3, hidden_dim=48),  # for tests
 }
@@ -99,7 +105,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.self_attn = Attention(config.embed_dim, config.num_heads)
-        self.mlp = Mlp(config.embed_dim, config.hidden_dim, F.relu)
+        self.mlp = Mlp(config.embed_dim, config.hidden_dim, ACTIVATIONS[config.activation])
         self.around_attn, self.around_mlp = Sublayer(config), Sublayer(config)
         self.output = Probe()
 
@@ -118,7 +124,7 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attn = Attention(config.embed_dim, config.num_heads)
         self.cross_attn = Attention(config.embed_dim, config.num_heads)
-        self.mlp = Mlp(config.embed_dim, config.hidden_dim, F.relu)
+        self.mlp = Mlp(config.embed_dim, config.hidden_dim, ACTIVATIONS[config.activation])
         self.around_attn, self.around_cross, self.around_mlp = (Sublayer(config) for _ in range(3))
         self.output = Probe()
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from tfsss.data import sequences
 from tfsss.layers.masks import encoder_decoder_masks, real_tokens
-from tfsss.models.transformer import Transformer, TransformerConfig, greedy_decode
+from tfsss.models.transformer import VARIANTS, Transformer, greedy_decode
 from tfsss.train.engine import Plan
 from tfsss.train.recipe import Recipe
 
@@ -74,9 +74,8 @@ def exact(model: Transformer, strings: list[str], batch_size: int = 256) -> list
 RECIPE = Recipe(
     weights_id="strings",
     model=Transformer,
-    config=TransformerConfig(source_vocab=len(sequences.SYMBOLS), target_vocab=len(sequences.SYMBOLS), embed_dim=128,
-                             encoder_depth=2, decoder_depth=2, num_heads=4, hidden_dim=512, norm_first=True),
+    config=VARIANTS["strings"],
     task=lambda data, plan: Strings(plan),  # the strings are made up: no data folder
-    plan=Plan(steps=8000, batch_size=64, lr=1e-3, warmup=400, weight_decay=0.01, betas=(0.9, 0.98), ema=0.995,
+    plan=Plan(steps=4000, batch_size=64, lr=1e-3, warmup=200, weight_decay=0.01, betas=(0.9, 0.98), ema=0.995,
               precision="float32", evaluate_every=500, save_every=500),
 )
