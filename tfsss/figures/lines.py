@@ -23,6 +23,7 @@ class Curve:
     y: np.ndarray
     color: str | None = None  # None = the next of Okabe and Ito's; a role takes its own from `color.meaning`
     spread: np.ndarray | None = None  # half width of a band around `y` (chance over several orders)
+    points: bool = False  # dots that no line joins (heads, which have no order)
 
 
 def line_figure(curves: list[Curve], *, x_title: str, y_title: str, theme: Theme = "light",
@@ -42,7 +43,7 @@ def line_figure(curves: list[Curve], *, x_title: str, y_title: str, theme: Theme
             figure.add_trace(band(curve, color))
         figure.add_trace(go.Scatter(
             x=compact(curve.x), y=compact(curve.y), name=curve.name, legendgroup=curve.name,
-            mode="lines+markers" if markers else "lines", marker_size=6,
+            mode="markers" if curve.points else "lines+markers" if markers else "lines", marker_size=6,
             line={"color": color, "width": 2, "dash": DASHES[order % len(DASHES)]},
         ))
     figure.update_xaxes(title_text=x_title, range=x_range)

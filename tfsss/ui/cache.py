@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
 from tfsss import weights
 from tfsss.data.images import Picture, bundled, fit, load_image
+from tfsss.explain.attention import Trace, trace
 from tfsss.explain.inputs import normalise
 from tfsss.weights import Loaded
 
@@ -69,3 +71,17 @@ def model_input(picture: Picture, loaded: Loaded, *, policy: str = "crop", heigh
     size = loaded.entry.input_size
     pixels = fitted(picture, height or size, width or size, policy)
     return pixels, normalise(pixels, loaded.entry)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _traced(weights_id: str, digest: str, height: int, width: int, policy: str, _loaded: Loaded,
+            _images: Tensor) -> tuple[Trace, float]:
+    with _one_at_a_time:
+        started = time.perf_counter()
+        return trace(_loaded.model, _images), (time.perf_counter() - started) * 1000
+
+
+def traced(picture: Picture, loaded: Loaded, policy: str = "crop") -> tuple[Trace, float]:
+    """One forward with every layer's attention, and its milliseconds. About 10 MB each, so fewer of them are kept."""
+    _, images = model_input(picture, loaded, policy=policy)
+    return _traced(loaded.entry.id, picture.digest, *images.shape[-2:], policy, _loaded=loaded, _images=images)

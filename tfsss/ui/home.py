@@ -25,9 +25,7 @@ class Tile:
 
 def traced(picture: Picture, loaded: Loaded) -> tuple[attention.Trace, float]:
     """The one forward that Home needs, and its milliseconds."""
-    _, images = cache.model_input(picture, loaded)
-    return cache.computed_timed(("trace", loaded.entry.id, picture.digest, images.shape[-2:], "crop"),
-                                lambda: attention.trace(loaded.model, images))
+    return cache.traced(picture, loaded)
 
 
 def patches_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
