@@ -38,13 +38,15 @@ def choose_picture() -> None:
     state.settle("image", "image", "cat", _known)
     _link_without_its_picture()
     st.markdown(f"**{t('app.image')}**")
-    st.html(f"<style>{_thumbnail_css(st.session_state['image'])}</style>")
+    st.html(f"<style>{_thumbnail_css(st.session_state['image'])}\n{_uploader_css()}</style>")
     with st.container(key="thumbs"):
         for name in bundled():
             st.button(t(f"images.name.{name}"), key=f"thumb_{name}", help=t(f"images.name.{name}"),
-                      on_click=_take_bundled, args=(name,))
+                      on_click=_take, args=(name,))
     st.file_uploader(t("app.upload"), key="upload", on_change=_take_file, args=("upload",), type=None,
                      help=t("app.upload.help"), label_visibility="collapsed")
+    if "own_picture" in st.session_state and st.session_state["image"] != OWN:
+        st.button(t("app.own"), key="thumb_own", on_click=_take, args=(OWN,), width="stretch")
     if st.toggle(t("app.camera"), key="camera_on"):
         st.camera_input(t("app.camera"), key="camera", on_change=_take_file, args=("camera",),
                         label_visibility="collapsed")
@@ -70,7 +72,7 @@ def _link_without_its_picture() -> None:
         st.session_state["image_error"] = InputError("app.not_in_link")
 
 
-def _take_bundled(name: str) -> None:
+def _take(name: str) -> None:
     st.session_state["image"] = name
     st.session_state.pop("image_error", None)
 
@@ -91,6 +93,14 @@ def _take_file(source: str) -> None:
 def _sizes(picture: Picture) -> dict[str, int]:
     return {"source_width": picture.source_size[0], "source_height": picture.source_size[1],
             "width": picture.width, "height": picture.height}
+
+
+def _uploader_css() -> str:
+    """Streamlit's uploader speaks English only: its words give way to ours."""
+    zone = ".st-key-upload [data-testid=stFileUploaderDropzone]"
+    return f"""{zone} button p {{ font-size: 0; }}
+{zone} button p::after {{ content: "{t("app.upload")}"; font-size: 0.9rem; }}
+{zone} [data-testid=stFileUploaderDropzoneInstructions] {{ display: none; }}"""
 
 
 @functools.cache

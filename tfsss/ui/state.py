@@ -60,13 +60,13 @@ def choice(room: str, name: str, options: Sequence[str], *, default: str | None 
     settle(key, name, default, _one_of(options))
     if st.session_state[key] not in options:
         st.session_state[key] = default
-    shown = show or (lambda option: t(f"{room}.{name}.{option}"))
+    shown = {option: show(option) if show else t(f"{room}.{name}.{option}") for option in options}
     visible = "collapsed" if hide_label else "visible"
     if kind == "segments":
-        value = st.segmented_control(t(f"{room}.{name}"), options, format_func=shown, key=key, required=True, help=help,
+        value = st.segmented_control(t(f"{room}.{name}"), options, format_func=shown.get, key=key, required=True, help=help,
                                      label_visibility=visible)
     else:
-        value = st.selectbox(t(f"{room}.{name}"), options, format_func=shown, key=key, help=help,
+        value = st.selectbox(t(f"{room}.{name}"), options, format_func=shown.get, key=key, help=help,
                              label_visibility=visible)
     record(key, name, value, None if value == default else value)
     return value

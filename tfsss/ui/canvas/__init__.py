@@ -58,6 +58,8 @@ def pin_field(label: str, *, key: str, tokens: int, help: str | None = None) -> 
     Args:    key: also the name in the address; prefix it per page.
              tokens: prefix tokens and patches together; the field takes 0..tokens-1, and empty = nothing pinned.
     """
+    if (st.session_state.get(key) or 0) >= tokens:  # pinned on a larger grid, before another model was chosen
+        st.session_state[key] = None
     return st.number_input(label, value=None, min_value=0, max_value=tokens - 1, step=1, format="%d", key=key,
                            bind="query-params", help=help)
 

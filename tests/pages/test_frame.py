@@ -1,0 +1,130 @@
+"""What every page shares: language, picture, weights, lecture mode, and the address bar."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tfsss import weights
+from tfsss.data.images import bundled, load_image
+from tfsss.errors import InputError
+from tfsss.ui.catalog import CATALOG
+from tfsss.ui.language import sentences
+
+PAGES = [listed.id for listed in CATALOG]
+
+
+def picture_bytes(size: tuple[int, int] = (300, 200)) -> bytes:
+    kept = BytesIO()
+    Image.linear_gradient("L").convert("RGB").resize(size).save(kept, "PNG")
+    return kept.getvalue()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_asks_its_question_in_both_languages(open_app, sound, page, language):
+    app = open_app(page, lang=language)
+    sound(app)
+    assert app.title[0].value == sentences(language, page)["title"]
+
+
+def test_the_language_control_translates_and_stands_in_the_address(open_app, sound):
+    app = open_app()
+    app.sidebar.button_group[0].set_value("zh").run()
+    sound(app)
+    assert app.title[0].value == sentences("zh", "home")["title"]
+    assert app.query_params["lang"] == "zh"
+
+
+def test_a_link_brings_its_picture(open_app, sound):
+    app = open_app(image="temple")
+    sound(app)
+    assert app.session_state["image"] == "temple"
+
+
+@pytest.mark.parametrize("nonsense", [{"image": "../etc"}, {"lang": "fr"}, {"weights": "none"}, {"lecture": "maybe"}])
+def test_nonsense_in_the_address_is_passed_over(open_app, sound, nonsense):
+    app = open_app(**nonsense)
+    sound(app)
+    assert app.session_state["image"] == "cat"
+
+
+def test_an_uploaded_picture_is_used_and_says_so_in_the_address(open_app, sound):
+    app = open_app()
+    app.sidebar.file_uploader(key="upload").upload("mine.png", picture_bytes(), "image/png").run()
+    sound(app)
+    assert app.session_state["own_picture"].source_size == (300, 200)
+    assert app.query_params["image"] == "own"
+
+
+def test_a_bad_file_gets_a_sentence_and_the_earlier_picture_stays(open_app, sound):
+    app = open_app("attention", lang="zh", image="coffee")
+    app.sidebar.file_uploader(key="upload").upload("notes.jpg", b"these are words", "image/jpeg").run()
+    sound(app)
+    assert app.session_state["image"] == "coffee"
+    (warning,) = app.sidebar.warning
+    with pytest.raises(InputError) as error:
+        load_image(b"these are words")
+    assert warning.value == error.value.sentence("zh")
+
+
+def test_the_own_picture_can_be_left_and_taken_again(open_app, sound):
+    app = open_app()
+    app.sidebar.file_uploader(key="upload").upload("mine.png", picture_bytes(), "image/png").run()
+    app.sidebar.button(key="thumb_flower").click().run()
+    assert app.session_state["image"] == "flower"
+    app.sidebar.button(key="thumb_own").click().run()
+    sound(app)
+    assert app.session_state["image"] == "own"
+
+
+def test_a_link_made_with_somebodys_own_picture_says_that_it_lacks_it(open_app, sound):
+    app = open_app(image="own")
+    sound(app)
+    assert app.session_state["image"] == "cat"
+    assert app.sidebar.warning[0].value == InputError("app.not_in_link").sentence("en")
+
+
+def test_choosing_absent_weights_says_which_ran_instead(open_app, sound):
+    app = open_app(weights="vit_s14_dinov2")
+    sound(app)
+    instead = weights.REGISTRY[weights.best("vit")].name
+    assert any(instead in caption.value for caption in app.sidebar.caption)
+
+
+def test_a_fetch_that_fails_gets_its_sentence(open_app, sound, monkeypatch):
+    wrong = InputError("weights.wrong_digest", expected="90a0", got="beef")
+
+    def refuse(*_):
+        raise wrong
+
+    monkeypatch.setattr(weights, "get", refuse)
+    app = open_app()
+    app.sidebar.button(key="fetch_vit_s14_dinov2").click().run()
+    sound(app)
+    assert app.sidebar.warning[0].value == wrong.sentence("en")
+
+
+def test_lecture_mode_hides_nothing_but_the_sidebar_and_can_be_left(open_app, sound):
+    app = open_app("patches", lecture="1")
+    sound(app)
+    app.button(key="presenter_leave").click().run()
+    sound(app)
+    assert "lecture" not in app.query_params
+
+
+def test_predict_first_hides_the_answer_until_it_is_asked_for(open_app, sound):
+    app = open_app("patches", predict="1")
+    hidden = ".st-key-answer { visibility: hidden; }"
+    assert any(hidden in block.proto.body for block in app.get("html"))
+    app.button(key="reveal").click().run()
+    sound(app)
+    assert not any(hidden in block.proto.body for block in app.get("html"))
+
+
+def test_there_are_eight_pictures_to_choose_from(open_app):
+    app = open_app()
+    assert [app.sidebar.button(key=f"thumb_{name}").label for name in bundled()] == [
+        sentences("en", "images")[f"name.{name}"] for name in bundled()]
