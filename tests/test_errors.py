@@ -1,4 +1,4 @@
-"""The one error that a person reads: its id, its numbers, and a sentence in each language for every place that raises."""
+"""The one error that a person reads: its id, its numbers, and a sentence in each language for every raise."""
 
 from __future__ import annotations
 

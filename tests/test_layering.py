@@ -87,7 +87,8 @@ def faults_of(path: Path, tree: ast.Module) -> list[str]:
         if top == "tfsss":
             wrong = rest.split(".")[0] not in inside
         else:
-            wrong = top not in OUTSIDE.get(room, allowed_outside()) or (top == "streamlit" and room not in ("ui", "pages"))
+            misplaced = top == "streamlit" and room not in ("ui", "pages")
+            wrong = misplaced or top not in OUTSIDE.get(room, allowed_outside())
         if wrong:
             faults.append(f"{shown(path)}:{line}: {room or 'tfsss'} imports {module}")
     return faults

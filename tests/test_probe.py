@@ -185,6 +185,7 @@ def test_nested_captures_see_their_own_and_the_outer_goes_on(model):
         with capture(model, "embedded") as inner:
             model(picture(2))
         after_inner = dict(inner)
+        assert torch.equal(outer["embedded"], inner["embedded"])  # the outer sees what runs inside the inner, too
         model(picture(3))
     assert list(inner) == ["embedded"] and torch.equal(inner["embedded"], after_inner["embedded"])
     assert torch.equal(inner["embedded"], model.embed(picture(2)))

@@ -97,7 +97,8 @@ def test_norm_after_pool_by_hand(pool):
 
 def test_pre_logits_by_hand_with_two_heads():
     model = random_vit(representation_size=10, distillation_token=True)
-    two = torch.tanh(model.forward_features(pictures())[:, :2] @ model.pre_logits[0].weight.T + model.pre_logits[0].bias)
+    features, linear = model.forward_features(pictures()), model.pre_logits[0]
+    two = torch.tanh(features[:, :2] @ linear.weight.T + linear.bias)
     assert model.head.weight.shape == model.head_dist.weight.shape == (5, 10)
     assert_close(model(pictures()), (model.head(two[:, 0]) + model.head_dist(two[:, 1])) / 2, atol=1e-5, rtol=0)
 

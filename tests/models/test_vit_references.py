@@ -147,7 +147,7 @@ def test_timm_resizes_the_position_table_with_antialias(size):
     ours = ours_with(SMALL, reference.state_dict())
     assert_same(layers_of(ours, images), timm_layers(reference, images))
     without = ours_with(replace(SMALL, pos_antialias=False), reference.state_dict())
-    # Not only where the table shrinks: PyTorch's cubic has another coefficient with antialias (-0.5) than without (-0.75).
+    # Not only where the table shrinks: PyTorch's cubic coefficient is -0.5 with antialias and -0.75 without.
     assert (without.embed(images) - ours.embed(images)).abs().max() > 0.01
 
 
