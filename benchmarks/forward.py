@@ -1,4 +1,4 @@
-"""What looking inside costs: our ViT with every attention map captured, against timm's plain forward. One run, in turns.
+"""What looking inside costs: our ViT with every attention map captured, and timm's plain forward, in turns.
 
 Run:     python benchmarks/forward.py [variant] [repeats]     (needs requirements-dev.txt)
 Target:  at most 1.05 times timm.
@@ -48,8 +48,8 @@ def main(variant: str = "s16", repeats: int = 20) -> None:
             if turn >= 3:
                 times[name].append((time.perf_counter() - started) * 1000)
     ratio = median(a / b for a, b in zip(times["captured"], times["plain"]))
-    print(f"{variant}: ours with every map {median(times['captured']):.0f} ms, timm plain {median(times['plain']):.0f} ms,"
-          f" ratio {ratio:.2f} (target 1.05)")
+    print(f"{variant}: ours with every map {median(times['captured']):.0f} ms, "
+          f"timm plain {median(times['plain']):.0f} ms, ratio {ratio:.2f} (target 1.05)")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ CLOCK = """(event) => {
     const app = document.querySelector('[data-testid=stApp]');
     let started = 0, ran = false;
     document.addEventListener(event, () => { started ||= performance.now(); }, {capture: true, once: true});
-    new MutationObserver(() => { ran ||= app.dataset.testScriptState !== 'notRunning'; }).observe(app, {attributes: true});
+    const seen = () => { ran ||= app.dataset.testScriptState !== 'notRunning'; };
+    new MutationObserver(seen).observe(app, {attributes: true});
     const look = () => {
         const idle = app.dataset.testScriptState === 'notRunning' && !document.querySelector('[data-stale=true]');
         if (started && ran && idle) requestAnimationFrame(() => { window.clock.ms = performance.now() - started; });

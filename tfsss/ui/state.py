@@ -63,8 +63,8 @@ def choice(room: str, name: str, options: Sequence[str], *, default: str | None 
     shown = {option: show(option) if show else t(f"{room}.{name}.{option}") for option in options}
     visible = "collapsed" if hide_label else "visible"
     if kind == "segments":
-        value = st.segmented_control(t(f"{room}.{name}"), options, format_func=shown.get, key=key, required=True, help=help,
-                                     label_visibility=visible)
+        value = st.segmented_control(t(f"{room}.{name}"), options, format_func=shown.get, key=key, required=True,
+                                     help=help, label_visibility=visible)
     else:
         value = st.selectbox(t(f"{room}.{name}"), options, format_func=shown.get, key=key, help=help,
                              label_visibility=visible)
