@@ -38,8 +38,8 @@ def settle_language() -> None:
 
 def choose_language() -> None:
     """The language control. Its value always stands in the address: the reader of a link may have another browser."""
-    value = st.segmented_control("Language / 语言", list(LANGUAGES), format_func=LANGUAGES.get, key="lang", required=True,
-                                 label_visibility="collapsed")
+    value = st.segmented_control("Language / 语言", list(LANGUAGES), format_func=LANGUAGES.get, key="lang",
+                                 required=True, label_visibility="collapsed")
     state.record("lang", "lang", value, value)
 
 
