@@ -153,7 +153,8 @@ def fills(pixels: np.ndarray, loaded: Loaded, mask: np.ndarray) -> Fills:
 
 @torch.inference_mode()
 def ratio_grid(pixels: np.ndarray, loaded: Loaded, ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9),
-               seeds: tuple[int, ...] = (0, 1, 2, 3), *, pattern: Pattern = "random", way: Way = "visible") -> RatioGrid:
+               seeds: tuple[int, ...] = (0, 1, 2, 3), *, pattern: Pattern = "random",
+               way: Way = "visible") -> RatioGrid:
     """The same picture under many masks, a batch for each ratio.
 
     Args:    pattern: any but "painted", which has one ratio.

@@ -1,4 +1,4 @@
-"""Normalised-pixel targets: what they keep of a picture, and three ways back to colour, one of which knows the answer."""
+"""Normalised-pixel targets: what they keep of a picture, and three ways back to colour, one of which leaks."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ def ways_back(pixels: np.ndarray, loaded: Loaded, chosen: Masking, *, perfect: b
         raw = to_pixels(unpatchify(values, config.grid, config.patch_size, CHANNELS_LAST), loaded.entry)[0][0]
         ways.append(OneWay(way=way, leaks=way in LEAKS, mean=_map(used.mean, config),
                            deviation=_map(used.deviation, config), raw=read_only(raw),
-                           pasted=read_only(np.where(removed, raw, pixels)), loss_masked=float(mean_error(errors, mask))))
+                           pasted=read_only(np.where(removed, raw, pixels)),
+                           loss_masked=float(mean_error(errors, mask))))
     picture = unpatchify(targets, config.grid, config.patch_size, CHANNELS_LAST)
     return WaysBack(targets=read_only(rearrange(picture, "1 c H W -> H W c")), mean=_map(own.mean, config),
                     deviation=_map(own.deviation, config), ways=tuple(ways), guessed_by=guessed_by)

@@ -1,4 +1,4 @@
-"""Which patches a masked autoencoder sees: noise that ranks them, the shuffle that follows, and masks that are not random.
+"""Which patches a masked autoencoder sees: noise ranks them, the shuffle follows, and not every mask is random.
 
 Everything goes through one number per patch: the quietest patches are kept. Random masking draws the noise, grid
 masking computes it, and a given mask is turned into noise by `noise_from_mask`.

@@ -1,0 +1,92 @@
+"""The recipe of the masked autoencoder, on a handful of made-up pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tfsss.data.photos import Photos
+from tfsss.layers.masking import shuffle_by
+from tfsss.models.mae import VARIANTS, MaskedAutoencoder
+from tfsss.train.classify import normalise
+from tfsss.train.engine import Trainer
+from tfsss.train.mae import RECIPE, Guessing, lattice, measured, pixel_mask
+
+CONFIG = VARIANTS["mini"]
+
+
+@pytest.fixture
+def photos() -> Photos:
+    """Twelve smooth pictures of one colour gradient each."""
+    ends = np.random.default_rng(0).uniform(0, 255, (2, 12, 1, 1, 3))
+    ramp = np.linspace(0, 1, 32)[None, :, None, None] + np.zeros((12, 32, 32, 3))
+    pixels = (ends[0] * ramp + ends[1] * (1 - ramp)).astype(np.uint8)
+    return Photos(pixels=pixels, targets=np.zeros(12, np.int64), sources=np.array(["a", "b", "b"] * 4), classes=("x",))
+
+
+def test_a_short_run_learns_and_goes_on_from_its_checkpoint(photos, tmp_path):
+    plan = replace(RECIPE.plan, steps=12, batch_size=6, warmup=2, evaluate_every=6, save_every=6)
+
+    def trainer(folder):
+        torch.manual_seed(0)
+        return Trainer(MaskedAutoencoder(CONFIG), Guessing(photos, photos, plan, CONFIG), plan, tmp_path / folder)
+
+    whole = trainer("whole")
+    before = float(measured(whole.model, photos.pixels)["model"].mean())
+    whole.run()
+    assert whole.evaluate()["val_masked_mse"] < before
+    broken = trainer("broken")
+    for _ in range(6):
+        broken.train_step()
+    broken.save()
+    again = trainer("broken")
+    again.run()
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(value, again.average.state_dict()[name]), name
+
+
+def test_batches_are_flipped_pictures_and_fresh_noise(photos):
+    task = Guessing(photos, photos, replace(RECIPE.plan, batch_size=12), CONFIG)
+    images, noise = task.batch(0, torch.Generator().manual_seed(0))
+    later = task.batch(1, torch.Generator().manual_seed(1))[1]
+    assert noise.shape == (12, 16) and not torch.equal(noise, later)
+    known = normalise(photos.pixels)
+    assert all(any(torch.equal(image, one) or torch.equal(image.flip(-1), one) for one in known) for image in images)
+
+
+@torch.no_grad()
+def test_the_figures_by_hand(photos):
+    torch.manual_seed(0)
+    model = MaskedAutoencoder(CONFIG).eval()
+    task = Guessing(photos, photos, RECIPE.plan, CONFIG)
+    figures = task.figures(model)
+    noise = torch.rand(12, 16, generator=torch.Generator().manual_seed(0))
+    images, mask = normalise(photos.pixels), shuffle_by(noise, 4).mask
+    removed = pixel_mask(mask, CONFIG)
+    errors = {"model": [], "mean": []}
+    for image, gone, row in zip(images, removed.expand_as(images), range(12), strict=True):
+        kept = image[:, ~gone[0]].mean(dim=1)
+        errors["mean"].append(float((kept[:, None] - image[:, gone[0]]).square().mean()))
+        errors["model"].append(float(model(image[None], noise[row:row + 1]).loss))
+    for name, values in errors.items():
+        values = np.array(values)
+        assert figures[f"{name}_all"] == pytest.approx(values.mean(), rel=1e-4)
+        assert figures[f"{name}_a"] == pytest.approx(values[::3].mean(), rel=1e-4)
+    assert figures["harmonic_all"] < figures["mean_all"]  # the pictures are smooth
+    assert task.card()["pictures_measured"] == {"all": 12, "a": 4, "b": 8}
+
+
+def test_a_lattice_is_seen():
+    ramp = torch.arange(32.0).expand(1, 3, 32, 32)
+    assert lattice(ramp + ramp.mT, 8).item() == pytest.approx(1)
+    steps = (torch.arange(32) // 8 * 4.0).expand(1, 3, 32, 32)
+    assert lattice(ramp + ramp.mT + steps + steps.mT, 8).item() == pytest.approx(5)
+
+
+def test_the_recipe_is_the_one_of_the_card():
+    model = MaskedAutoencoder(RECIPE.config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 3_414_528
+    assert (RECIPE.config.mask_ratio, RECIPE.config.norm_pix_loss, RECIPE.config.loss_on) == (0.75, False, "masked")
