@@ -70,7 +70,8 @@ def shift_of(block: int, grid: tuple[int, int], window: int) -> int:
     """By how much this block shifts: every second one by half a window, if there is more than one window to each side.
 
     Source:  Liu et al. 2021, sec. 3.2; none on a grid that a window spans, as in the released code and transformers,
-             where one such side is enough (timm decides for each side by itself).
+             where one such side is enough (timm decides for each side by itself). A grid smaller than a window is
+             padded to one; transformers refuses it, and the released code is built with a smaller window.
     """
     return window // 2 if block % 2 and min(grid) > window else 0
 
