@@ -17,7 +17,7 @@ from tfsss.explain.attention import Trace, trace
 from tfsss.explain.inputs import normalise
 from tfsss.weights import Loaded
 
-_one_at_a_time = threading.Semaphore(1)  # thirty visitors' cache misses wait in line instead of sharing two cores
+_one_at_a_time = threading.RLock()  # thirty visitors' cache misses wait in line; one may need another of its own
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
