@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ class Strings:
         return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten(), ignore_index=sequences.PADDING)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        return {"val_exact": mean(exact(model, self.validation))}
+        return {"val_exact": fmean(exact(model, self.validation))}
 
     def figures(self, model: nn.Module) -> dict[str, float]:
         """Exact matches on 4,096 draws of validation strings without repetitions: all, and by length."""
@@ -42,8 +42,8 @@ class Strings:
         by_length = {length: [ok for ok, string in zip(right, strings, strict=True) if len(string) == length]
                      for length in range(1, sequences.LONGEST + 1)}
         longer = held_out(512, shortest=sequences.LONGEST + 1, longest=sequences.LONGEST + 4)
-        return ({"val_exact": mean(right)} | {f"val_exact_{length}": mean(part) for length, part in by_length.items()}
-                | {"longer_exact": mean(exact(model, longer))})
+        return ({"val_exact": fmean(right)} | {f"val_exact_{length}": fmean(part) for length, part in by_length.items()}
+                | {"longer_exact": fmean(exact(model, longer))})
 
     def card(self) -> dict[str, Any]:
         return {"symbols": sequences.SYMBOLS, "longest": sequences.LONGEST, "strings_measured": len(held_out(4096))}
