@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from tfsss.errors import InputError
+from tfsss.models import transformer
+from tfsss.models.transformer import Transformer
 from tfsss.models.vit import VARIANTS, VisionTransformer
 from tfsss.weights import REGISTRY, best, is_present, load, registry
 from tfsss.weights.__main__ import main
@@ -47,6 +49,20 @@ def test_loading_gives_a_frozen_model_in_float32(shipped):
     for name, parameter in loaded.model.named_parameters():
         assert not parameter.requires_grad and parameter.dtype == torch.float32
         assert torch.equal(parameter, shipped.state_dict()[name].half().float())
+
+
+def test_an_encoder_decoder_is_loaded_by_its_family(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    model = Transformer(transformer.VARIANTS["mini"])
+    save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, tmp_path / "strings.safetensors")
+    card = {"config": dataclasses.asdict(model.config), "symbols": ["<pad>", "a"], "steps": 3}
+    (tmp_path / "strings.json").write_text(json.dumps(card))
+    monkeypatch.setitem(REGISTRY, "strings", registry.bundled_entry("strings"))
+    loaded = load("strings")
+    assert isinstance(loaded.model, Transformer) and loaded.entry.config == model.config
+    assert torch.equal(loaded.model.head.weight, model.head.weight.half().float())
+    assert best("transformer") == "strings" and loaded.entry.facts == {"symbols": ["<pad>", "a"], "steps": 3}
+    assert loaded.entry.mean is None and loaded.entry.classes == () and "Vaswani" in loaded.entry.paper
 
 
 def test_the_best_is_the_real_one_once_it_is_here(shipped, monkeypatch):
