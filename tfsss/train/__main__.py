@@ -18,7 +18,7 @@ import torch
 from tfsss.errors import InputError
 from tfsss.train.recipe import ASSETS, Recipe, export, load_exported, measure
 
-RECIPES = ("mae", "transformer", "vit")
+RECIPES = ("mae", "swin", "transformer", "vit")
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
