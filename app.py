@@ -1,9 +1,6 @@
 """tfsss: see what a transformer's source code does.  Run: streamlit run app.py"""
 
-import os
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tfsss/ui/start.py says why
 
 import streamlit as st
 
