@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import save_file
 
 from tfsss.errors import InputError
-from tfsss.models import transformer
+from tfsss.models import swin, transformer
+from tfsss.models.swin import SwinTransformer
 from tfsss.models.transformer import Transformer
 from tfsss.models.vit import VARIANTS, VisionTransformer
-from tfsss.weights import REGISTRY, best, is_present, load, registry
+from tfsss.weights import REGISTRY, best, is_present, load, registry, untrained
 from tfsss.weights.__main__ import main
 from tfsss.weights.home import home
 
@@ -63,6 +64,29 @@ def test_an_encoder_decoder_is_loaded_by_its_family(cache, tmp_path, monkeypatch
     assert torch.equal(loaded.model.head.weight, model.head.weight.half().float())
     assert best("transformer") == "strings" and loaded.entry.facts == {"symbols": ["<pad>", "a"], "steps": 3}
     assert loaded.entry.mean is None and loaded.entry.classes == () and "Vaswani" in loaded.entry.paper
+
+
+def test_a_swin_is_loaded_by_its_family(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    model = SwinTransformer(swin.VARIANTS["mini"])
+    save_file({name: tensor.half() for name, tensor in model.state_dict().items()},
+              tmp_path / "swin_photos112.safetensors")
+    card = {"config": dataclasses.asdict(model.config), "classes": list("abcde"), "mean": [0.5] * 3, "std": [0.25] * 3,
+            "input_size": 32}
+    (tmp_path / "swin_photos112.json").write_text(json.dumps(card))
+    monkeypatch.setitem(REGISTRY, "swin_photos112", registry.bundled_entry("swin_photos112"))
+    loaded = load("swin_photos112")
+    assert isinstance(loaded.model, SwinTransformer) and loaded.entry.config == model.config  # lists became tuples
+    assert best("swin") == "swin_photos112" and loaded.entry.weights == "trained" and loaded.entry.input_size == 32
+
+
+def test_an_untrained_model_says_so_and_is_the_same_each_time():
+    first, second = (untrained("swin", swin.VARIANTS["mini"], input_size=64) for _ in range(2))
+    assert first.entry.weights == "random" and first.entry.input_size == 64
+    assert torch.equal(first.model.head.weight, second.model.head.weight)
+    assert not torch.equal(first.model.head.weight,
+                           untrained("swin", swin.VARIANTS["mini"], input_size=64, seed=1).model.head.weight)
+    assert not first.model.training and not any(p.requires_grad for p in first.model.parameters())
 
 
 def test_the_best_is_the_real_one_once_it_is_here(shipped, monkeypatch):

@@ -37,6 +37,8 @@ class SwinConfig:
     drop_path: float = 0.0  # rate of the last block; it grows linearly from 0 at the first
 
     def __post_init__(self):
+        for name in ("depths", "num_heads"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
         if len(self.depths) != len(self.num_heads):
             raise ValueError(f"{len(self.depths)} stages, but heads for {len(self.num_heads)}")
         for width, heads in zip(self.widths, self.num_heads):
@@ -62,6 +64,7 @@ VARIANTS: dict[str, SwinConfig] = {
     "small": SwinConfig(depths=(2, 2, 18, 2), drop_path=0.3),  # Swin-S
     "base": SwinConfig(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), drop_path=0.5),  # Swin-B
     "large": SwinConfig(embed_dim=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48)),  # Swin-L
+    "small_112": SwinConfig(num_classes=179, embed_dim=64, depths=(2, 2, 2), num_heads=(2, 4, 8)),  # trained here
     "mini": SwinConfig(num_classes=5, embed_dim=12, depths=(2, 2), num_heads=(2, 3), window_size=4),  # for tests
 }
 

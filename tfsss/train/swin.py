@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tfsss.models.swin import SwinConfig, SwinTransformer
+from tfsss.models.swin import VARIANTS, SwinTransformer
 from tfsss.train.classify import Augmentation, photo_classes
 from tfsss.train.engine import Plan
 from tfsss.train.recipe import Recipe
@@ -16,8 +16,7 @@ from tfsss.train.recipe import Recipe
 RECIPE = Recipe(
     weights_id="swin_photos112",
     model=SwinTransformer,
-    config=SwinConfig(patch_size=4, num_classes=179, embed_dim=64, depths=(2, 2, 2), num_heads=(2, 4, 8),
-                      window_size=7),
+    config=VARIANTS["small_112"],
     task=partial(photo_classes, augmentation=Augmentation(
         smallest_crop=0.35, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (1600, 112)))),
     plan=Plan(steps=2200, batch_size=64, lr=1e-3, warmup=200, weight_decay=0.05, ema=0.998, evaluate_every=200,

@@ -14,6 +14,7 @@ from torch import nn
 
 from tfsss.errors import InputError
 from tfsss.models.mae import MAEConfig, MaskedAutoencoder
+from tfsss.models.swin import SwinConfig, SwinTransformer
 from tfsss.models.transformer import Transformer, TransformerConfig
 from tfsss.models.vit import VARIANTS, VisionTransformer, ViTConfig
 from tfsss.weights.home import home
@@ -34,6 +35,7 @@ class Family:
 FAMILIES = {
     "vit": Family(model=VisionTransformer, config=ViTConfig, paper="Dosovitskiy et al. 2021, arXiv:2010.11929"),
     "mae": Family(model=MaskedAutoencoder, config=MAEConfig, paper="He et al. 2022, arXiv:2111.06377"),
+    "swin": Family(model=SwinTransformer, config=SwinConfig, paper="Liu et al. 2021, arXiv:2103.14030"),
     "transformer": Family(model=Transformer, config=TransformerConfig, paper="Vaswani et al. 2017, arXiv:1706.03762"),
 }
 
@@ -56,7 +58,7 @@ class Entry:
     name: str  # as the field calls it
     family: str  # a key of FAMILIES
     kind: Literal["bundled", "download", "random"]  # random: never trained, and there is no file
-    config: ViTConfig | MAEConfig | TransformerConfig
+    config: ViTConfig | MAEConfig | SwinConfig | TransformerConfig
     mean: tuple[float, float, float] | None = None  # of RGB in 0..1, taken off before the model; None = no pictures
     std: tuple[float, float, float] | None = None
     input_size: int | None = None  # side of the square that it is shown with
@@ -96,6 +98,7 @@ DINOV2 = Entry(
 BUNDLED = {  # id -> family and name
     "vit_photos112": ("vit", "ViT, trained here"),
     "mae_photos112": ("mae", "MAE, trained here"),
+    "swin_photos112": ("swin", "Swin, trained here"),
     "strings": ("transformer", "Transformer, trained here"),
 }
 
