@@ -41,7 +41,8 @@ def show(subject: Subject) -> Taken:
             if key in results:
                 draw(results[key])
             else:
-                st.info(t("attention.measure.why", steps=STEPS, orders=ORDERS), icon=":material/info:")
+                st.markdown(t("attention.measure.why", steps=STEPS, orders=ORDERS))
+                methods.draw(subject, options)
     return taken(subject, options, compared, results.get(key))
 
 
@@ -77,17 +78,18 @@ def draw(measured: Faithfulness) -> None:
         with column:
             st.markdown(f"**{t(f'attention.{name}')}**")
             figure = line_figure(curves_of(measured, name), x_title=t(f"attention.{name}.part"), y_title=score,
-                                 theme=frame.theme(), x_range=(0, 100), y_range=y_range, height=270)
+                                 theme=frame.theme(), x_range=(-1, 101), y_range=y_range, height=290)
             st.plotly_chart(figure, key=f"attention_{name}_figure", config={"displayModeBar": False})
     st.markdown(areas(measured))
     st.caption(t("attention.measured.caption", pictures=measured.pictures, orders=len(measured.chance.deletion),
-                 seed=SEED, fill=t(f"attention.fill.{measured.fill}")))
+                 seed=SEED, fill=t(f"attention.fill.{measured.fill}"),
+                 empty=f"{measured.curves.deletion[0, -1]:.2f}"))
 
 
 def curves_of(measured: Faithfulness, name: str) -> list[Curve]:
     """A curve a method, and chance with its spread."""
     percent = measured.parts * 100
-    curves = [Curve(name=t(f"attention.method.{method}"), x=percent, y=y)
+    curves = [Curve(name=t(f"attention.short.{method}"), x=percent, y=y)
               for method, y in zip(measured.methods, getattr(measured.curves, name))]
     chance = getattr(measured.chance, name)
     return [*curves, Curve(name=t("attention.chance"), x=percent, y=chance.mean(axis=0), spread=chance.std(axis=0),
@@ -96,7 +98,7 @@ def curves_of(measured: Faithfulness, name: str) -> list[Curve]:
 
 def areas(measured: Faithfulness) -> str:
     """The table of areas; what beats every random order is bold."""
-    head = [t("attention.areas"), *(t(f"attention.method.{method}") for method in measured.methods),
+    head = [t("attention.areas"), *(t(f"attention.short.{method}") for method in measured.methods),
             t("attention.chance")]
     rows = []
     for name in ("deletion", "insertion"):

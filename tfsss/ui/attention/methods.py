@@ -45,11 +45,12 @@ def show(subject: Subject) -> Taken:
             options = controls(subject)
         compared = comparison(subject, options)
         with lecture.answer():
-            draw(subject, options, compared)
+            draw(subject, options)
     rolled_out, explained = rolled(subject, options.of_rollout), relevant(subject, options.class_index)
-    st.caption(" ".join([t("attention.methods.unit", tokens=subject.traced.weights.shape[-1] - subject.cells,
-                           query=t(f"attention.query.{subject.readout}")), range_words(subject, compared),
-                         row_sums(rolled_out), target(subject, explained), kept_words(compared)]))
+    st.markdown(target(subject, explained))
+    query = t(f"attention.query.{subject.readout}")
+    st.caption(t("attention.between").join([t("attention.methods.unit", query=query), range_words(subject, compared)]))
+    st.caption(t("attention.between").join([row_sums(rolled_out), kept_words(compared)]))
     return taken(subject, options, compared, rolled_out, explained)
 
 
@@ -109,8 +110,9 @@ def end(compared: Comparison) -> float:
     return float(np.quantile(compared.shares, TOP)) or 1.0
 
 
-def draw(subject: Subject, options: Options, compared: Comparison) -> None:
+def draw(subject: Subject, options: Options) -> None:
     """Four panels; the numbers are multiples of a patch's even share."""
+    compared = comparison(subject, options)
     def pack() -> bytes:
         panels = tuple(Panel(values=shares.ravel() * subject.cells) for shares in compared.shares)
         return pack_scene(grid=subject.traced.grid, picture=subject.jpeg, panels=panels,
@@ -128,7 +130,7 @@ def range_words(subject: Subject, compared: Comparison) -> str:
     over = compared.shares.max(axis=(1, 2))
     brightest = METHODS[int(over.argmax())]
     return t("attention.methods.range", end=f"{end(compared) * subject.cells:.1f}",
-             largest=f"{over.max() * subject.cells:.1f}", method=t(f"attention.method.{brightest}"))
+             largest=f"{over.max() * subject.cells:.1f}", method=t(f"attention.short.{brightest}"))
 
 
 def row_sums(rolled_out: Rollout) -> str:
@@ -148,10 +150,10 @@ def target(subject: Subject, explained: Relevance) -> str:
 
 def kept_words(compared: Comparison) -> str:
     """How much of each row lay on patches before it was divided."""
-    parts = [f"{t(f'attention.method.{name}')} {part:.0%}" for name, part in zip(METHODS, compared.on_patches)]
+    parts = [f"{t(f'attention.short.{name}')} {part:.0%}" for name, part in zip(METHODS, compared.on_patches)]
     words = t("attention.methods.kept", parts=t("attention.joint").join(parts))
     empty = [name for name, shares in zip(METHODS, compared.shares) if not shares.any()]
-    return " ".join([words, *(t("attention.methods.empty", method=t(f"attention.method.{name}")) for name in empty)])
+    return t("attention.between").join([words, *(t("attention.methods.empty", method=t(f"attention.short.{name}")) for name in empty)])
 
 
 def taken(subject: Subject, options: Options, compared: Comparison, rolled_out: Rollout, explained: Relevance) -> Taken:

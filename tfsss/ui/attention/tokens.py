@@ -80,17 +80,17 @@ def draw_received(subject: Subject, layer: int, strength: float) -> None:
                  width=SIDE, grid=False, titles=[t("attention.received", layer=layer)])
     largest = t("attention.received.largest", largest=f"{patches.max():.1f}")
     names = subject.prefix_names()
-    st.caption(" ".join([largest, *(t("attention.received.prefix", name=name, value=f"{value:.1f}")
+    st.caption(t("attention.between").join([largest, *(t("attention.received.prefix", name=name, value=f"{value:.1f}")
                                     for name, value in zip(names, drawn))]))
 
 
 def draw_components(subject: Subject) -> None:
     """The first three components of the final features as red, green and blue."""
-    st.markdown(f"**{t('attention.components')}**")
     parts = [f"{part:.0%}" for part in feature_components(subject).explained]
     with st.container(key="sharp_components"):
         st.image(components_png(subject), width=SIDE, output_format="PNG",
                  alt=t("attention.components.alt", red=parts[0], green=parts[1], blue=parts[2]))
+    st.markdown(f"**{t('attention.components')}**")
     st.caption(t("attention.components.parts", red=parts[0], green=parts[1], blue=parts[2]))
 
 
