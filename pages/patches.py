@@ -1,5 +1,50 @@
+"""Patches: how a picture becomes a sequence."""
+
+import time
+
 import streamlit as st
 
-from tfsss.ui import frame
+from tfsss.ui import downloads, frame, guard, lecture
+from tfsss.ui.patches import pieces
+from tfsss.ui.patches.cut_view import choose_patch
+from tfsss.ui.patches.cut_view import show as cut_view
+from tfsss.ui.patches.sequence_view import costs_view, sequence_view
+from tfsss.ui.patches.setting import choose_view, controls, script, uncut
+from tfsss.ui.patches.weights_view import choose_range, filters_view, table_view
 
-frame.title('patches')
+frame.title("patches")
+st.html(pieces.STYLE)
+
+
+@st.fragment
+def page() -> None:
+    st.session_state["_started"] = time.perf_counter()
+    setting = taken = None
+    with guard.guard(), st.container(key=f"patches_{frame.theme()}"):
+        view = choose_view()
+        with st.container(horizontal=True, vertical_alignment="top", key="patches_controls"):
+            if view == "filters":
+                setting, shared = uncut(), choose_range()
+            else:
+                setting = controls()
+                cut = setting.cut()
+            if view == "cut":
+                number = choose_patch(cut)
+        with lecture.answer():
+            if view == "cut":
+                taken = cut_view(setting, cut, number)
+            elif view == "filters":
+                taken = filters_view(setting, shared)
+            elif view == "costs":
+                taken = costs_view(setting, cut)
+            elif view == "sequence":
+                taken = sequence_view(setting, cut)
+            else:
+                taken = table_view(setting, cut)
+    frame.look("patches")
+    offers = taken and downloads.downloads("patches", png=taken.png, arrays=taken.arrays,
+                                           script=script(setting, taken.lines))
+    frame.foot(setting and setting.loaded.entry, None, offers)
+
+
+page()

@@ -63,6 +63,13 @@ def test_boxes_tile_what_the_policy_leaves(pixels, loaded, policy, patch_size, s
         assert abs(height - 37) <= stride / 2 and picture.scale == (height / 37, width / 50)
 
 
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (300, 451), (150, 3000), (1, 1), (1, 4000)])
+def test_a_size_near_keeps_shape_and_area(height, width):
+    near = patches.size_near(height, width, 224)
+    assert min(near) >= 1 and near[0] * near[1] == pytest.approx(224**2, rel=0.15)
+    assert near[1] / near[0] == pytest.approx(width / height, rel=0.15)
+
+
 def test_crop_takes_the_middle_and_pad_keeps_everything(pixels, loaded):
     cropped = patches.cut(pixels, loaded.entry, 8, policy="crop").pixels
     np.testing.assert_array_equal(cropped, pixels[2:34, 1:49])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 from torch import Tensor
 
@@ -11,3 +13,17 @@ def read_only(values: Tensor | np.ndarray) -> np.ndarray:
     array = np.array(values.detach().numpy() if isinstance(values, Tensor) else values)
     array.setflags(write=False)
     return array
+
+
+def arrays_of(**results: object) -> dict[str, np.ndarray]:
+    """Everything in results (dataclasses, within each other too) as named arrays, for a file of arrays.
+
+    Args:    results: name=result; an array `boxes` of the result named `cut` becomes `cut_boxes`. None is left out.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, result in results.items():
+        if is_dataclass(result):
+            found |= arrays_of(**{f"{name}_{field.name}": getattr(result, field.name) for field in fields(result)})
+        elif result is not None:
+            found[name] = np.asarray(result)
+    return found

@@ -130,6 +130,12 @@ def cut(pixels: np.ndarray, entry: Entry, patch_size: int, *, stride: int | None
                unseen_pixels=area - seen[0] * seen[1], mean_cover=gy * gx * patch_size**2 / area)
 
 
+def size_near(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width of the same shape with as many pixels as a square of `side`, and so about as many patches."""
+    factor = side / (height * width) ** 0.5
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
 def projection(loaded: Loaded, patch_size: int, stride: int, *, seed: int = 0) -> tuple[PatchEmbed, str]:
     """The convolution that makes tokens, and whether it is "trained" or "random".
 

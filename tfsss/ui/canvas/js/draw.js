@@ -51,7 +51,7 @@ class PanelView {
     context.fillStyle = this.hatch ??= hatchPattern(context);
     for (let cell = 0; cell < scene.cells; cell++) if (hatched(cell)) context.fillRect(...corner(cell), dx, dy);
     if (grid) drawGrid(context, edges(scene.gx, dx, across), edges(scene.gy, dy, down), width, height);
-    if (labels && Math.min(across, down) >= 18) drawLabels(context, scene, corner, dx, dy, first);
+    if (labels && Math.min(across, down) >= 18) drawLabels(context, scene, corner, dx, dy, first, Math.min(across, down));
     for (const [cell, colour, thick] of outlines) {
       const [x, y] = corner(cell);
       for (const [style, w] of [["#ffffff", thick + 2], [colour, thick]]) {
@@ -115,8 +115,8 @@ function drawGrid(context, columns, rows, width, height) {
   }
 }
 
-function drawLabels(context, scene, corner, dx, dy, first) {
-  context.font = `${Math.min(13, Math.max(9, Math.floor(Math.min(dx, dy) * 0.4)))}px ui-monospace, monospace`;
+function drawLabels(context, scene, corner, dx, dy, first, room) {
+  context.font = `${Math.min(13, Math.max(9, Math.floor(room * 0.4)))}px ui-monospace, monospace`;
   [context.textAlign, context.textBaseline] = ["center", "middle"];
   [context.strokeStyle, context.lineWidth, context.fillStyle] = ["rgba(0,0,0,0.75)", 3, "#ffffff"];
   for (let cell = 0; cell < scene.cells; cell++) {

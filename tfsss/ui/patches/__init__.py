@@ -1,0 +1,1 @@
+"""The sections of the Patches page: one file a view, and what they share."""
