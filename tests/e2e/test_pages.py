@@ -1,0 +1,189 @@
+"""A stranger's visit in a real browser: each page, both languages, an upload, controls, and the numbers drawn."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfsss import weights
+from tfsss.data.images import bundled, fit, load_image
+from tfsss.explain import attention
+from tfsss.explain.inputs import normalise
+from tfsss.ui.catalog import CATALOG
+from tfsss.ui.language import sentences
+
+APP = Path(__file__).parents[2] / "app.py"
+PAGES = [listed.id for listed in CATALOG]
+SHOTS = os.environ.get("TFSSS_SHOTS")  # a folder: the README's pictures are written there
+
+
+def path(page: str) -> str:
+    return "" if page == "home" else page
+
+
+@pytest.fixture
+def visit(serve, open_page, wait_idle):
+    """`visit("attention", "lang=zh")`: the page, idle, in a browser of its own."""
+    def go(page: str, query: str = "", **options):
+        opened = open_page(f"{serve(APP)}/{path(page)}?{query}", **options)
+        opened.locator(".tfsss-foot").wait_for(timeout=30_000)  # every page ends with it
+        wait_idle(opened)
+        return opened
+    return go
+
+
+@pytest.fixture(scope="module")
+def forward():
+    """`forward(file)`: what the attention page must draw of a picture, computed here."""
+    loaded = weights.load("vit_photos112")
+
+    def run(file: Path) -> attention.Trace:
+        size = loaded.entry.input_size
+        return attention.trace(loaded.model, normalise(fit(load_image(file), size, size), loaded.entry))
+    return run
+
+
+def drawn(page, nth: int = 0) -> dict[str, str]:
+    """What a patch canvas says of itself: query, strongest patch, maximum."""
+    canvas = page.locator(".canvas").nth(nth)
+    canvas.wait_for(timeout=20_000)
+    return canvas.evaluate("element => ({...element.dataset})")
+
+
+def await_drawn(page, name: str, value: str, nth: int = 0) -> None:
+    """Until the canvas says this of itself."""
+    page.locator(".canvas").nth(nth).and_(page.locator(f"[data-{name}='{value}']")).wait_for(timeout=20_000)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_by_its_link_in_both_languages(visit, page, language):
+    opened = visit(page, f"lang={language}", locale="de-DE")
+    assert opened.locator("[data-testid=stMain] h1").inner_text().strip() == sentences(language, page)["title"]
+    assert opened.locator("[data-testid=stAlertContentError]").count() == 0
+    assert opened.get_by_text("Traceback").count() == 0
+    assert opened.locator(".tfsss-foot").count() == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_cut_off_on_a_phone(visit, page):
+    opened = visit(page, "lang=zh", width=390, height=844)
+    wide = opened.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert wide <= 390
+
+
+def test_a_browser_that_asks_for_chinese_gets_it(visit):
+    opened = visit("home", locale="zh-CN")
+    assert opened.locator("[data-testid=stMain] h1").inner_text().strip() == sentences("zh", "home")["title"]
+
+
+def test_the_attention_page_draws_the_numbers_of_the_forward(visit, forward):
+    trace = forward(bundled()["temple"])
+    last = trace.weights[-1].mean(axis=0, dtype=np.float32)
+    opened = visit("attention", "image=temple")
+    said = drawn(opened)
+    patches = last[0, trace.num_prefix:]
+    assert int(said["strongest"]) == patches.argmax()
+    assert float(said["vmax"]) == pytest.approx(patches.max(), rel=1e-3)
+
+
+def test_an_uploaded_picture_is_what_the_model_sees(visit, forward, wait_idle, tmp_path):
+    file = tmp_path / "mine.png"
+    y, x = np.mgrid[:240, :240]
+    spot = np.where((y - 60) ** 2 + (x - 170) ** 2 < 900, 250, 30).astype(np.uint8)
+    Image.fromarray(np.stack([spot, spot // 2, 255 - spot], -1)).save(file)
+    opened = visit("attention")
+    before = drawn(opened)
+    opened.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(file)
+    opened.wait_for_url("**image=own**")
+    wait_idle(opened)
+    trace = forward(file)
+    patches = trace.weights[-1].mean(axis=0, dtype=np.float32)[0, trace.num_prefix:]
+    await_drawn(opened, "strongest", str(patches.argmax()))
+    said = drawn(opened)
+    assert float(said["vmax"]) == pytest.approx(patches.max(), rel=1e-3)
+    assert said["vmax"] != before["vmax"]
+
+
+def test_a_file_that_is_no_picture_gets_a_sentence_and_changes_nothing(visit, tmp_path):
+    file = tmp_path / "holiday.jpg"
+    file.write_text("these are words")
+    opened = visit("attention", "lang=zh&image=coffee")
+    before = drawn(opened)
+    opened.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(file)
+    opened.locator("[data-testid=stSidebar] [data-testid=stAlert]").wait_for(timeout=20_000)
+    assert "文字" in opened.locator("[data-testid=stSidebar] [data-testid=stAlert]").inner_text()
+    after = drawn(opened)
+    assert (after["strongest"], after["vmax"]) == (before["strongest"], before["vmax"])
+
+
+def test_another_layer_draws_that_layer(visit, forward, wait_idle):
+    trace = forward(bundled()["cat"])
+    opened = visit("attention")
+    knob = opened.locator(".st-key-attention_layer input[type=range]")
+    knob.focus()
+    knob.press("ArrowLeft")
+    patches = trace.weights[-2].mean(axis=0, dtype=np.float32)[0, trace.num_prefix:]
+    await_drawn(opened, "strongest", str(patches.argmax()))
+    wait_idle(opened)
+    assert float(drawn(opened)["vmax"]) == pytest.approx(patches.max(), rel=1e-3)
+    assert "layer=" in opened.url
+
+
+def test_hovering_and_clicking_a_patch_show_its_row_and_put_it_into_the_address(visit, forward):
+    trace = forward(bundled()["cat"])
+    last = trace.weights[-1].mean(axis=0, dtype=np.float32)
+    gy, gx = trace.grid
+    opened = visit("attention")
+    stage = opened.locator(".canvas .stage").first
+    stage.scroll_into_view_if_needed()
+    box, patch = stage.bounding_box(), 3 * gx + 5
+    token = trace.num_prefix + patch
+    point = (box["x"] + 5.5 * box["width"] / gx, box["y"] + 3.5 * box["height"] / gy)
+    opened.mouse.move(*point)
+    await_drawn(opened, "query", str(token))
+    row = last[token, trace.num_prefix:]
+    assert int(drawn(opened)["strongest"]) == row.argmax()
+    assert float(drawn(opened)["vmax"]) == pytest.approx(row.max(), rel=1e-3)
+    opened.mouse.click(*point)
+    opened.wait_for_url(f"**pin={token}**", timeout=20_000)
+    again = visit("attention", opened.url.split("?")[1])
+    await_drawn(again, "pinned", str(token))
+
+
+def test_a_larger_patch_makes_a_shorter_sequence(visit, wait_idle):
+    opened = visit("patches")
+    before = opened.locator(".board").first.get_attribute("aria-label")
+    opened.locator(".st-key-patches_patch_size").get_by_text("28", exact=True).click()
+    opened.wait_for_url("**patch_size=28**", timeout=20_000)
+    wait_idle(opened)
+    after = opened.locator(".board").first.get_attribute("aria-label")
+    assert before != after and "4" in after  # 112 pixels hold 4 patches of 28
+
+
+def test_home_tiles_are_doors(visit):
+    opened = visit("home", "image=flower&lang=zh")
+    opened.locator(".st-key-tile_attention a").click()
+    opened.wait_for_url("**/attention**", timeout=20_000)
+    opened.get_by_role("heading", name=sentences("zh", "attention")["title"]).wait_for(timeout=20_000)
+    opened.wait_for_url("**image=flower**", timeout=20_000)
+
+
+VIEWS = (("home", "home", "", "light"), ("patches", "patches", "image=coffee", "light"),
+         ("attention", "attention", "image=coffee", "light"), ("position", "position", "kind=learned&view=grid", "light"),
+         ("attention-zh-dark", "attention", "image=flower&lang=zh", "dark"))
+
+
+@pytest.mark.parametrize(("name", "page", "query", "theme"), VIEWS)
+def test_pictures_of_the_pages(visit, tmp_path, name, page, query, theme):
+    opened = visit(page, query if "lang" in query else f"{query}&lang=en", color_scheme=theme)
+    opened.wait_for_timeout(400)  # the canvas has faded in
+    file = Path(SHOTS or tmp_path) / f"{name}.png"
+    opened.screenshot(path=file)
+    with Image.open(file) as shot:
+        assert shot.size == (1280, 800)
+        assert len(shot.convert("RGB").getcolors(2**20) or range(2**20)) > 500  # something is drawn on it
