@@ -43,7 +43,6 @@ def export(trainer: Trainer, weights_id: str, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     figures = measure(trainer.average, trainer.task)
     half = {name: value.half().cpu().contiguous() for name, value in trainer.average.state_dict().items()}
-    save_file(half, folder / f"{weights_id}.safetensors")
     trainer.average.load_state_dict(half)
     plan = trainer.plan
     card = {"config": dataclasses.asdict(trainer.average.config), **trainer.task.card(), "steps": trainer.step,
@@ -52,6 +51,7 @@ def export(trainer: Trainer, weights_id: str, folder: Path) -> dict[str, Any]:
             "figures": measure(trainer.average, trainer.task), "float32": figures}
     text = json.dumps(card, indent=1, ensure_ascii=False)
     (folder / f"{weights_id}.json").write_text(text + "\n", encoding="utf-8")
+    save_file(half, folder / f"{weights_id}.safetensors")  # last: where the tensors are, the card is
     return card
 
 
