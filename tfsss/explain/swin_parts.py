@@ -91,17 +91,18 @@ def trained_biases(loaded: Loaded) -> tuple[BlockBias, ...]:
 
 @torch.no_grad()
 def merging(grid: tuple[int, int] = (4, 4), channels: int = 1, *, seed: int = 0) -> Merging:
-    """The model's own merging on a map of the numbers 1, 2, 3, ...
+    """The model's own merging on the numbers 1, 2, 3, ..., each once, in any order.
 
-    Args:    grid: (gy, gx), odd sides are padded with zeros; channels: d; seed: draws the matrix.
+    Args:    grid: (gy, gx), odd sides are padded with zeros; channels: d; seed: draws the order, then the matrix.
     Raises:  InputError: nothing to merge, or more numbers than one can read.
     """
     if min(*grid, channels) < 1 or grid[0] * grid[1] * channels > MAX_NUMBERS:
         raise InputError("swin.merging", rows=grid[0], columns=grid[1], channels=channels, limit=MAX_NUMBERS)
-    tokens = torch.arange(1, grid[0] * grid[1] * channels + 1).view(1, *grid, channels)
+    generator = torch.Generator().manual_seed(seed)
+    tokens = 1 + torch.randperm(grid[0] * grid[1] * channels, generator=generator).view(1, *grid, channels)
     order, made = PatchMerging(channels), PatchMerging(channels)
     order.norm = order.reduction = nn.Identity()  # only the gathering is left
-    made.reduction.weight.copy_(torch.randn(2 * channels, 4 * channels, generator=torch.Generator().manual_seed(seed)))
+    made.reduction.weight.copy_(torch.randn(2 * channels, 4 * channels, generator=generator))
     p, q, c = torch.meshgrid(torch.arange(2), torch.arange(2), torch.arange(channels), indexing="ij")
     origin = torch.stack([order(part[None])[0, 0, 0] for part in (p, q, c)], dim=-1)  # 4d three
     fours = order(tokens)
