@@ -153,7 +153,8 @@ def kept_words(compared: Comparison) -> str:
     parts = [f"{t(f'attention.short.{name}')} {part:.0%}" for name, part in zip(METHODS, compared.on_patches)]
     words = t("attention.methods.kept", parts=t("attention.joint").join(parts))
     empty = [name for name, shares in zip(METHODS, compared.shares) if not shares.any()]
-    return t("attention.between").join([words, *(t("attention.methods.empty", method=t(f"attention.short.{name}")) for name in empty)])
+    missing = [t("attention.methods.empty", method=t(f"attention.short.{name}")) for name in empty]
+    return t("attention.between").join([words, *missing])
 
 
 def taken(subject: Subject, options: Options, compared: Comparison, rolled_out: Rollout, explained: Relevance) -> Taken:

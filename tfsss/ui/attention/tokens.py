@@ -79,9 +79,9 @@ def draw_received(subject: Subject, layer: int, strength: float) -> None:
     patch_canvas(scene, key="attention_received", text=words(), unit=t("attention.even"), strength=strength,
                  width=SIDE, grid=False, titles=[t("attention.received", layer=layer)])
     largest = t("attention.received.largest", largest=f"{patches.max():.1f}")
-    names = subject.prefix_names()
-    st.caption(t("attention.between").join([largest, *(t("attention.received.prefix", name=name, value=f"{value:.1f}")
-                                    for name, value in zip(names, drawn))]))
+    others = [t("attention.received.prefix", name=name, value=f"{value:.1f}")
+              for name, value in zip(subject.prefix_names(), drawn)]
+    st.caption(t("attention.between").join([largest, *others]))
 
 
 def draw_components(subject: Subject) -> None:
