@@ -12,7 +12,7 @@ from tfsss.explain.relevance import Relevance
 from tfsss.explain.rollout import FUSIONS, Rollout
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, lecture, state
-from tfsss.ui.attention.subject import Subject, Taken, relevant, rolled
+from tfsss.ui.attention.subject import Subject, Taken, relevant, rolled, together
 from tfsss.ui.attention.taking import METHODS_IMPORTS, METHODS_LINES, sheet
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
@@ -49,8 +49,8 @@ def show(subject: Subject) -> Taken:
     rolled_out, explained = rolled(subject, options.of_rollout), relevant(subject, options.class_index)
     st.markdown(target(subject, explained))
     query = t(f"attention.query.{subject.readout}")
-    st.caption(t("attention.between").join([t("attention.methods.unit", query=query), range_words(subject, compared)]))
-    st.caption(t("attention.between").join([row_sums(rolled_out), kept_words(compared)]))
+    st.caption(together([t("attention.methods.unit", query=query), range_words(subject, compared)]))
+    st.caption(together([row_sums(rolled_out), kept_words(compared)]))
     return taken(subject, options, compared, rolled_out, explained)
 
 
@@ -154,7 +154,7 @@ def kept_words(compared: Comparison) -> str:
     words = t("attention.methods.kept", parts=t("attention.joint").join(parts))
     empty = [name for name, shares in zip(METHODS, compared.shares) if not shares.any()]
     missing = [t("attention.methods.empty", method=t(f"attention.short.{name}")) for name in empty]
-    return t("attention.between").join([words, *missing])
+    return together([words, *missing])
 
 
 def taken(subject: Subject, options: Options, compared: Comparison, rolled_out: Rollout, explained: Relevance) -> Taken:

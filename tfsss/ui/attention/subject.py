@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from tfsss.explain.relevance import Relevance, relevance
 from tfsss.explain.rollout import Rollout, rollout
 from tfsss.figures.overlay import jpeg
 from tfsss.ui import cache, chooser, pictures
-from tfsss.ui.language import t
+from tfsss.ui.language import language, t
 from tfsss.weights import Loaded
 
 
@@ -90,3 +90,8 @@ def head_numbers(subject: Subject) -> Heads:
 def feature_components(subject: Subject) -> Components:
     """The patches' first three principal components."""
     return cache.computed(("components", *subject.key), lambda: components(subject.traced))
+
+
+def together(sentences: Sequence[str]) -> str:
+    """Sentences one after the other; Chinese has no space between them."""
+    return ("" if language() == "zh" else " ").join(sentences)

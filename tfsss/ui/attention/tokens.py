@@ -12,7 +12,7 @@ from tfsss.explain.attention import on_grid, received
 from tfsss.explain.features import LONGER, Outliers, outliers
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, lecture, state
-from tfsss.ui.attention.subject import Subject, Taken, feature_components
+from tfsss.ui.attention.subject import Subject, Taken, feature_components, together
 from tfsss.ui.attention.taking import TOKENS_LINES, sheet
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
@@ -81,7 +81,7 @@ def draw_received(subject: Subject, layer: int, strength: float) -> None:
     largest = t("attention.received.largest", largest=f"{patches.max():.1f}")
     others = [t("attention.received.prefix", name=name, value=f"{value:.1f}")
               for name, value in zip(subject.prefix_names(), drawn)]
-    st.caption(t("attention.between").join([largest, *others]))
+    st.caption(together([largest, *others]))
 
 
 def draw_components(subject: Subject) -> None:
