@@ -87,6 +87,15 @@ def test_without_its_mask_the_leak_is_found(loaded, site, removed):
         assert found.leaked[:, 4:].any() and not found.leaked[:, :4].any()
 
 
+def test_a_token_hidden_from_the_decoder_still_arrives_through_the_encoder(loaded):
+    first_only = {"encoder": (), "decoder": (("causal",),), "cross": (("causal",),)}
+    found = leaks(loaded, PAIRS, "cross", 1, first_only)  # the first target place may see the first source token alone
+    assert found.applied[0].tolist() == [True] + [False] * 6
+    assert found.reachable.all() and found.moved.all()
+    closed = leaks(loaded, PAIRS, "cross", 1, first_only | {"encoder": (("causal",),)})
+    assert (closed.reachable == np.tri(7, dtype=bool)).all() and (closed.moved == closed.reachable).all()
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("ignore", [True, False])
 def test_the_loss_is_its_formula(done, ignore, smoothing):
