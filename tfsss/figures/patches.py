@@ -18,13 +18,14 @@ SMALLEST_LABEL = 18  # pixels between neighbours, below which a number does not 
 
 def numbered(pixels: np.ndarray, boxes: np.ndarray, *, chosen: int | None = None, side: int = 1024) -> bytes:
     """The picture with the outline of every patch, its sequence number where there is room, and the chosen one in blue.
+    Pixels that lie in no patch are hatched.
 
     Args:    pixels: (H, W, 3) uint8. boxes: (n, 4) left, top, right, bottom, rows outer; they may overlap.
              chosen: sequence number. side: the longer side of the result is about this, a whole multiple of the source.
     Returns: PNG bytes.
     """
     zoom = max(1, round(side / max(pixels.shape[:2])))
-    sheet = enlarged(pixels, zoom)
+    sheet = enlarged(unseen_hatched(pixels, boxes), zoom)
     pen = ImageDraw.Draw(sheet, "RGBA")
     corners = boxes * zoom - [0, 0, 1, 1]
     for box in corners.tolist():
@@ -40,6 +41,14 @@ def numbered(pixels: np.ndarray, boxes: np.ndarray, *, chosen: int | None = None
         pen.rectangle((box + [-1, -1, 1, 1]).tolist(), outline="white", width=6)
         pen.rectangle(box.tolist(), outline=meaning("query"), width=4)
     return png(sheet)
+
+
+def unseen_hatched(pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The picture with a hatch where no patch lies.  Args: as in `numbered`.  Returns: (H, W, 3) uint8."""
+    seen = np.zeros(pixels.shape[:2], bool)
+    for left, top, right, bottom in boxes:
+        seen[top:bottom, left:right] = True
+    return np.where(seen[..., None], pixels, _hatch(pixels.shape[:2], 4))
 
 
 def patch_png(pixels: np.ndarray, side: int = 128) -> bytes:
@@ -128,15 +137,14 @@ def color_grid(colours: np.ndarray, *, side: int = 240) -> bytes:
     zoom = max(1, round(side / max(colours.shape[:2])))
     missing = np.isnan(colours[..., :1]).repeat(zoom, axis=0).repeat(zoom, axis=1)
     blocks = np.round(np.nan_to_num(colours) * 255).astype(np.uint8).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    stripe = np.add.outer(*(np.arange(length) for length in blocks.shape[:2]))[..., None] % 8 < 4
-    return png(Image.fromarray(np.where(missing, np.where(stripe, *np.array(HATCH, np.uint8)), blocks)))
+    return png(Image.fromarray(np.where(missing, _hatch(blocks.shape[:2], 8), blocks)))
 
 
-def side_by_side(pictures: Sequence[bytes], *, gap: int = 12, theme: Theme = "light") -> bytes:
+def side_by_side(pictures: Sequence[bytes], *, gap: int = 12) -> bytes:
     """PNG pictures in one row, their tops aligned.  Returns: PNG bytes."""
     opened = [Image.open(BytesIO(picture)).convert("RGB") for picture in pictures]
     width = sum(picture.width for picture in opened) + gap * (len(opened) - 1)
-    sheet = Image.new("RGB", (width, max(picture.height for picture in opened)), GROUND[theme])
+    sheet = Image.new("RGB", (width, max(picture.height for picture in opened)), "white")
     left = 0
     for picture in opened:
         sheet.paste(picture, (left, 0))
@@ -162,6 +170,12 @@ def png(picture: Image.Image) -> bytes:
     kept = BytesIO()
     picture.save(kept, "PNG", compress_level=1)
     return kept.getvalue()
+
+
+def _hatch(shape: tuple[int, int], period: int) -> np.ndarray:
+    """Diagonal stripes in the two greys that no scale contains: (H, W, 3) uint8."""
+    stripe = np.add.outer(np.arange(shape[0]), np.arange(shape[1]))[..., None] % period < period // 2
+    return np.where(stripe, *np.array(HATCH, np.uint8))
 
 
 def _opaque(colours: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from io import BytesIO
 import numpy as np
 import streamlit as st
 
-from tfsss.ui.language import language, t
+from tfsss.ui.language import language, sentences, t
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,9 +35,11 @@ def downloads(room: str, *, png: Callable[[], bytes], arrays: Callable[[], Mappi
     Args:    room: the page; png: its main picture; arrays: name -> array, everything that is drawn;
              script: Python that computes the same with `tfsss` and no browser.
     """
+    chosen = language()  # the bytes are made outside of the visitor's session
     return [
         Download(kind="png", name=f"tfsss-{room}.png", mime="image/png", make=png),
-        Download(kind="html", name=f"tfsss-{room}.html", mime="text/html", make=lambda: page(room, png(), script)),
+        Download(kind="html", name=f"tfsss-{room}.html", mime="text/html",
+                 make=lambda: page(room, chosen, png(), script)),
         Download(kind="npz", name=f"tfsss-{room}.npz", mime="application/octet-stream", make=lambda: npz(arrays())),
         Download(kind="py", name=f"tfsss-{room}.py", mime="text/x-python", make=script.encode),
     ]
@@ -50,11 +52,12 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return kept.getvalue()
 
 
-def page(room: str, png: bytes, script: str) -> bytes:
+def page(room: str, chosen: str, png: bytes, script: str) -> bytes:
     """One HTML file that needs nothing else: the question, the picture, what to notice, and the script."""
-    question, lead = t(f"{room}.title"), t(f"{room}.lead")
+    words = sentences(chosen, room)
+    question, lead = words["title"], words["lead"]
     return f"""<!doctype html>
-<html lang="{language()}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="{chosen}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{escape(question)}</title>
 <style>body {{ font-family: system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
 img {{ max-width: 100%; }} pre {{ overflow-x: auto; background: #f5f6f8; padding: 1rem; }}</style>

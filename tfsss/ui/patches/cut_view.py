@@ -17,6 +17,8 @@ from tfsss.ui.patches import pieces
 from tfsss.ui.patches.setting import Setting, Taken
 
 PATCH, HELD = "patches_patch", "_patches_held"
+SIDE = (460, 400)  # greatest width and height of the picture, CSS pixels
+FINEST = 5  # CSS pixels between lines, below which they would hide the picture
 LINES = """patch = patches.one_patch(cut, loaded, {number})
 tokens = patches.embed(cut, loaded)
 print(f"patch {{patch.number}} at {{patch.place}}: {{patch.pixels.shape}} -> {{patch.channels_first.shape}}"
@@ -71,12 +73,13 @@ def _shape(cut: patches.Cut) -> tuple:
 
 def _canvas(setting: Setting, cut: patches.Cut, number: int) -> None:
     scene = cache.computed(("patches_scene", *setting.key),
-                           lambda: pack_scene(grid=cut.grid, picture=jpeg(cut.pixels)))
+                           lambda: pack_scene(grid=cut.grid, picture=jpeg(draw.unseen_hatched(cut.pixels, cut.boxes))))
     height, width = cut.pixels.shape[:2]
     size, stride = cut.patch_size, cut.stride
     words = canvas_text(language()) | {"hint_pinned": t("patches.hint")}
-    patch_canvas(scene, key="patches_canvas", text=words, pinned=number, pin_key=PATCH, labels=True,
-                 width=min(460, round(400 * width / height)),
+    shown = min(SIDE[0], round(SIDE[1] * width / height))
+    patch_canvas(scene, key="patches_canvas", text=words, pinned=number, pin_key=PATCH, labels=True, width=shown,
+                 grid=stride * shown / width >= FINEST,
                  boxes=None if size == stride else (size / width, size / height, stride / width, stride / height))
 
 

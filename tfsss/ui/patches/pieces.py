@@ -38,7 +38,8 @@ def letter(name: str, text: str | None = None) -> str:
 
 def shapes(patch_size: int, width: int) -> str:
     """(c, p, q) -> c*p*q -> d, in letters and in numbers."""
-    named = f'({letter("c")}, {letter("p")}, {letter("q")}) → {letter("c")}·{letter("p")}·{letter("q")} → {letter("d")}'
+    c, p, q, d = (letter(name) for name in "cpqd")
+    named = f"({c}, {p}, {q}) → {c}·{p}·{q} → {d}"
     p, q = letter("p", str(patch_size)), letter("q", str(patch_size))
     numbers = f'({letter("c", "3")}, {p}, {q}) → {3 * patch_size**2} → {letter("d", str(width))}'
     return f'<div class="tfsss-shape">{named}<br>{numbers}</div>'

@@ -44,7 +44,8 @@ def sequence_view(setting: Setting, cut: patches.Cut) -> Taken:
     words = t("patches.sequence", count=len(kinds), prefix=len(prefix), patches=len(cut.boxes),
               width=setting.loaded.entry.config.embed_dim, joined=_joined_words(kinds))
     note = pieces.random_note(setting.patch_size, setting.own) if weights == "random" else ""
-    st.html(pieces.note(words) + pieces.image(line, words, name="tfsss-plot"))
+    picture = pieces.image(line, words, name="tfsss-plot tfsss-wide")
+    st.html(f'{pieces.note(words)}<div class="tfsss-scroll">{picture}</div>')
     left, right = st.columns([5, 4], gap="medium")
     curves = [Curve(name=t(f"patches.norms.{name}"), x=np.arange(len(kinds)), y=row, color=color)
               for name, row, color in zip(("before", "position", "after"), norms,
@@ -73,7 +74,8 @@ def costs_view(setting: Setting, cut: patches.Cut) -> Taken:
     drawing = cost_svg(costs.patch_sizes, {names[name]: values / base[name] for name, values in series.items()},
                        here=(cut.patch_size, {names[name]: present[name] / base[name] for name in series}),
                        here_name=t("patches.costs.here", size=cut.patch_size, stride=cut.stride),
-                       x_title=t("patches.costs.x"), y_title=t("patches.costs.y", size=base_size), theme=frame.theme(), size=(450, 350))
+                       x_title=t("patches.costs.x"), y_title=t("patches.costs.y", size=base_size), theme=frame.theme(),
+                       size=(450, 350))
     said = t("patches.costs.now", size=cut.patch_size, stride=cut.stride, tokens=f"{tokens:,}",
              gflop=f"{here.total / 1e9:.2f}", pairs=f"{100 * here.attention_pairs / here.total:.0f}",
              megabytes=f"{present['memory'] / 1e6:.2f}", depth=config.depth,
@@ -116,10 +118,10 @@ def _norm_table(kinds: tuple[str, ...], numbers: tuple[int, ...], norms: np.ndar
 
 
 def _cost_table(costs: patch_costs.Costs, present: int) -> str:
+    columns = zip(costs.patch_sizes, costs.grids, costs.tokens, costs.total, costs.attention_pairs,
+                  costs.attention_bytes, strict=True)
     rows = [[str(size), f"{gy} × {gx}", f"{tokens:,}", f"{total / 1e9:.2f}", f"{100 * pairs / total:.0f} %",
-             f"{memory / 1e6:.3g}"]
-            for size, (gy, gx), tokens, total, pairs, memory in
-            zip(costs.patch_sizes, costs.grids, costs.tokens, costs.total, costs.attention_pairs, costs.attention_bytes)]
+             f"{memory / 1e6:.3g}"] for size, (gy, gx), tokens, total, pairs, memory in columns]
     sizes = costs.patch_sizes.tolist()
     return pieces.table([t(f"patches.costs.head.{name}") for name in
                          ("size", "grid", "tokens", "flops", "pairs", "memory")], rows,

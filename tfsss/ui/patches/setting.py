@@ -93,7 +93,7 @@ def choose_view() -> str:
     return state.choice("patches", "view", VIEWS, hide_label=True)
 
 
-SCRIPT = '''"""The Patches page of tfsss without a browser: its numbers and its picture.  Run it where tfsss can be imported."""
+SCRIPT = '''"""The Patches page of tfsss without a browser, its numbers and its picture.  Run it where tfsss is."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ from tfsss.explain import patches
 from tfsss.explain.arrays import arrays_of
 from tfsss.explain.position_beyond import Placed, Resized
 from tfsss.figures import patches as draw
-from tfsss.ui import cache, frame, state
+from tfsss.ui import cache, state
 from tfsss.ui.language import t
 from tfsss.ui.patches import pieces
 from tfsss.ui.patches.setting import Setting, Taken
@@ -64,22 +64,24 @@ def filters_view(setting: Setting, shared: bool) -> Taken:
 
 def table_view(setting: Setting, cut: patches.Cut) -> Taken:
     """The trained table, and what it becomes on this grid: rightly and by three mistakes."""
-    pictures, old_grid, refusal, scores = cache.computed(("patches_table", *setting.key), lambda: _pictures(setting, cut))
+    pictures, old_grid, refusal, scores = cache.computed(("patches_table", *setting.key),
+                                                         lambda: _pictures(setting, cut))
     new_grid, wanted = cut.grid, cut.grid[0] * cut.grid[1]
     trained = old_grid[0] * old_grid[1]
-    st.html(pieces.note(_situation(old_grid, new_grid)))
     alt = t("patches.table.old", rows=old_grid[0], columns=old_grid[1])
     figures = [f"<figure>{pieces.image(pictures[0], alt)}<figcaption><b>{alt}</b></figcaption></figure>"]
     for way, picture, (cosine, placed) in zip(WAYS, pictures[1:], scores):
-        name, explained = t(f"patches.table.{way}"), t(f"patches.table.{way}.how", rows=new_grid[0], columns=new_grid[1])
+        name = t(f"patches.table.{way}")
+        explained = t(f"patches.table.{way}.how", rows=new_grid[0], columns=new_grid[1])
         if way == "sliced" and refusal:
             numbers = t("patches.table.refused", known=trained, wanted=wanted)
         else:
             numbers = t("patches.table.numbers", cosine=pieces.signed(cosine, 3), placed=f"{100 * placed:.0f}")
-        figures.append(f"<figure>{pieces.image(picture, f'{name}: {numbers}')}<figcaption><b>{name}</b><br>{explained}<br>"
-                       f"{numbers}</figcaption></figure>")
-    st.html(f'<div class="tfsss-tables">{"".join(figures)}</div>' + pieces.note(t("patches.table.colours")))
-    return Taken(png=lambda: draw.side_by_side(pictures, theme=frame.theme()), lines=TABLE,
+        image = pieces.image(picture, f"{name}: {numbers}")
+        figures.append(f"<figure>{image}<figcaption><b>{name}</b><br>{explained}<br>{numbers}</figcaption></figure>")
+    st.html(f'{pieces.note(_situation(old_grid, new_grid))}<div class="tfsss-tables">{"".join(figures)}</div>'
+            + pieces.note(t("patches.table.colours")))
+    return Taken(png=lambda: draw.side_by_side(pictures), lines=TABLE,
                  arrays=lambda: arrays_of(table=patches.fitted_table(cut, setting.loaded)))
 
 
