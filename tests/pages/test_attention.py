@@ -45,8 +45,8 @@ def small(monkeypatch, tmp_path):
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.25)
         save_file(model.state_dict(), tmp_path / "weights" / f"{weights_id}.safetensors")
-        entry = Entry(id=weights_id, name=f"ViT {weights_id}", family="vit", kind="download", config=config, mean=(0.5,) * 3,
-                      std=(0.5,) * 3, input_size=config.img_size, parameters=9_999, paper="none", licence="MIT",
+        entry = Entry(id=weights_id, name=f"ViT {weights_id}", family="vit", kind="download", config=config,
+                      mean=(0.5,) * 3, std=(0.5,) * 3, input_size=config.img_size, parameters=9_999, paper="none", licence="MIT",
                       classes=tuple(f"class {number}" for number in range(config.num_classes)), size_bytes=1)
         monkeypatch.setitem(weights.REGISTRY, weights_id, entry)
 
@@ -163,7 +163,8 @@ def test_the_montage_prints_the_largest_weight(open_app, small):
     *_, traced = subject("vit_small_test")
     for query in ("class", "mean"):
         largest = on_grid(traced, of_query(traced, traced.weights, query)).max()
-        assert f"patch is {largest:.2f}" in said(open_app("attention", lang="en", weights="vit_small_test", query=query))
+        app = open_app("attention", lang="en", weights="vit_small_test", query=query)
+        assert f"patch is {largest:.2f}" in said(app)
 
 
 def test_the_methods_numbers_and_what_they_explain(open_app, small):
