@@ -46,7 +46,8 @@ def small(monkeypatch, tmp_path):
             torch.nn.init.normal_(parameter, std=0.25)
         save_file(model.state_dict(), tmp_path / "weights" / f"{weights_id}.safetensors")
         entry = Entry(id=weights_id, name=f"ViT {weights_id}", family="vit", kind="download", config=config,
-                      mean=(0.5,) * 3, std=(0.5,) * 3, input_size=config.img_size, parameters=9_999, paper="none", licence="MIT",
+                      mean=(0.5,) * 3, std=(0.5,) * 3, input_size=config.img_size, parameters=9_999,
+                      paper="none", licence="MIT",
                       classes=tuple(f"class {number}" for number in range(config.num_classes)), size_bytes=1)
         monkeypatch.setitem(weights.REGISTRY, weights_id, entry)
 
