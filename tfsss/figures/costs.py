@@ -47,7 +47,8 @@ def cost_svg(sizes: np.ndarray, costs: Mapping[str, np.ndarray], *, here: tuple[
                     f'<text x="{LEFT + 32}" y="{y + 4}">{escape(here_name)}</text>'], size, theme)
 
 
-def log_axes(sizes, ends: tuple[float, float], area, across, up, x_title: str, y_title: str, theme: Theme) -> list[str]:
+def log_axes(sizes: np.ndarray, ends: tuple[float, float], area, across, up, x_title: str, y_title: str,
+             theme: Theme) -> list[str]:
     """Grid lines, numbers and names: every patch size below, 1, 2 and 5 of each power of ten at the left."""
     left, top, right, bottom = area
     line, parts, last = meaning("line", theme), [], -math.inf
@@ -65,8 +66,9 @@ def log_axes(sizes, ends: tuple[float, float], area, across, up, x_title: str, y
                 parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{line}"/>'
                              f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{number(10.0**at)}</text>')
     middle = (top + bottom) / 2
+    turned = f'transform="translate(13 {middle}) rotate(-90)" text-anchor="middle"'
     return [*parts, f'<text x="{(left + right) / 2}" y="{bottom + 34}" text-anchor="middle">{escape(x_title)}</text>'
-                    f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>']
+                    f"<text {turned}>{escape(y_title)}</text>"]
 
 
 def diamond(x: float, y: float, fill: str, stroke: str) -> str:
