@@ -39,7 +39,8 @@ def rotary_pairs(dim: int, *, query_at: int, key_at: int, shift: int, length: in
                  pairing: Literal["interleaved", "halves"] = "interleaved", seed: int = 0) -> RotaryPairs:
     """A random query and key of one head, turned.
 
-    Args:    dim: e, width of the head, even; length: n, of the matrix of scores; base, pairing: as `layers.position.rotate`.
+    Args:    dim: e, width of the head, even; length: n, of the matrix of scores.
+             base, pairing: as `layers.position.rotate`.
     Raises:  InputError: as `explain.position.rotary`; a position below 0.
     """
     encoding(length, dim, base=base, pairing=pairing)

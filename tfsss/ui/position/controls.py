@@ -1,0 +1,115 @@
+"""The Position page's controls: five in a row, the views under them, the rest folded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from tfsss.ui import chooser, state
+from tfsss.ui.canvas import pin_field
+from tfsss.ui.language import t
+from tfsss.ui.position.chosen import KINDS, VIEWS, Chosen, asked
+
+ROOM = "position"
+OPPOSITE = {"learned": "sincos_2d", "relative": "alibi"}  # what a kind is compared with first, if not "learned"
+LATE = ("head", "patch", "query", "key_token")  # their ends depend on the other controls
+BASES = (2, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+
+
+def choose() -> Chosen:
+    """Draw the controls that this kind and view need, and say what they are set to."""
+    places = st.columns([1.5, 1, 1, 1, 1], vertical_alignment="bottom")
+    with places[0]:
+        kind = state.choice(ROOM, "kind", KINDS, kind="select")
+    wanted = st.query_params.get("view")
+    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    with left:
+        view = state.choice(ROOM, "view", VIEWS[kind], hide_label=True)
+    if wanted in {name for names in VIEWS.values() for name in names} - set(VIEWS[kind]):
+        st.caption(t("position.no_view", wanted=t(f"position.view.{wanted}"), kind=t(f"position.kind.{kind}"),
+                     view=t(f"position.view.{view}")))
+    values: dict[str, object] = {"kind": kind, "view": view, "other": kind, "weights": ""}
+    if view == "compare":
+        with places[1]:
+            values["other"] = state.choice(ROOM, "other", [name for name in KINDS if name != kind], kind="select",
+                                           default=OPPOSITE.get(kind, "learned"), show=_kind_name)
+    if "learned" in (kind, values["other"]):
+        entry = chooser.current_vit().entry
+        side = entry.input_size // entry.config.patch_size
+        values |= {"weights": entry.id, "input_grid": (side, side), "trained_grid": entry.config.grid}
+    names = [name for name in asked(kind, view, values["other"]) if name != "other" and _is_needed(name, values)]
+    row = places[2:] if view == "compare" else places[1:]
+    folded = names[len(row):]
+    if folded:
+        popover = right.popover(t("position.more"), width="stretch")
+        row = [*row, *(popover.container() for _ in folded)]
+    for name, place in sorted(zip(names, row), key=lambda pair: pair[0] in LATE):
+        with place:
+            values[name] = CONTROLS[name](values)
+    return Chosen(**values)
+
+
+def _kind_name(kind: str) -> str:
+    return t(f"position.kind.{kind}")
+
+
+def _is_needed(name: str, values: dict) -> bool:
+    """The choice of a table is one only where the trained grid is another than the picture's."""
+    return name != "table" or values["input_grid"] != values["trained_grid"]
+
+
+def _slide(name: str, low: int, high: int, default: int, step: int = 1) -> Callable[[dict], object]:
+    return lambda values: state.slide(ROOM, name, low, high, default, step=step)
+
+
+def _choice(name: str, *options: str) -> Callable[[dict], object]:
+    return lambda values: state.choice(ROOM, name, options, kind="select")
+
+
+def _head(values: dict) -> int:
+    return state.slide(ROOM, "head", 0, values.get("heads", Chosen.heads) - 1, 0)
+
+
+def _token(name: str, default: int) -> Callable[[dict], object]:
+    def draw(values: dict) -> int:
+        last = values["window_rows"] * values["window_columns"] - 1
+        return state.slide(ROOM, name, 0, last, min(default, last))
+    return draw
+
+
+def _patch(values: dict) -> int | None:
+    rows, columns = Chosen(**values).grid
+    return pin_field(t("position.patch"), key="position_patch", tokens=rows * columns, help=t("position.patch.help"))
+
+
+CONTROLS: dict[str, Callable[[dict], object]] = {
+    "length": _slide("length", 8, 512, Chosen.length, 8),
+    "width": _slide("width", 8, 512, Chosen.width, 4),
+    "base": lambda values: state.among(ROOM, "base", BASES, Chosen.base),
+    "rows": _slide("rows", 2, 18, Chosen.rows),
+    "columns": _slide("columns", 2, 18, Chosen.columns),
+    "order": _choice("order", "xy", "yx"),
+    "layout": _choice("layout", "concatenated", "interleaved"),
+    "table": _choice("table", "used", "trained"),
+    "pairing": _choice("pairing", "interleaved", "halves"),
+    "heads": _slide("heads", 1, 16, Chosen.heads),
+    "head": _head,
+    "symmetric": lambda values: state.switch(ROOM, "symmetric"),
+    "window_rows": _slide("window_rows", 2, 8, Chosen.window_rows),
+    "window_columns": _slide("window_columns", 2, 8, Chosen.window_columns),
+    "seed": _slide("seed", 0, 9, Chosen.seed),
+    "measure": _choice("measure", "cosine", "dot"),
+    "channels": lambda values: state.words(ROOM, "channels", max_chars=60, help=t("position.channels.help")),
+    "patch": _patch,
+    "new_rows": _slide("new_rows", 2, 40, Chosen.new_rows),
+    "new_columns": _slide("new_columns", 2, 40, Chosen.new_columns),
+    "antialias": lambda values: state.switch(ROOM, "antialias", help=t("position.antialias.help")),
+    "past": _slide("past", 0, 256, Chosen.past, 8),
+    "past_rows": _slide("past_rows", 0, 16, Chosen.past_rows),
+    "query_at": _slide("query_at", 0, 60, Chosen.query_at),
+    "key_at": _slide("key_at", 0, 60, Chosen.key_at),
+    "shift": _slide("shift", 0, 1000, Chosen.shift),
+    "query": _token("query", Chosen.query),
+    "key_token": _token("key_token", Chosen.key_token),
+}
