@@ -49,7 +49,7 @@ def answer() -> Iterator[None]:
     """What "predict first" hides until it is revealed: the picture that the class is to guess."""
     if st.session_state["app_predict"]:
         revealed = st.session_state.get("revealed", False)
-        st.button(t("app.hide" if revealed else "app.reveal"), key="reveal", shortcut="r", type="primary",
+        st.button(t("app.hide" if revealed else "app.reveal"), key="reveal", shortcut="a", type="primary",
                   on_click=lambda: st.session_state.update(revealed=not revealed))
         if not revealed:
             st.html(HIDDEN)
