@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfsss import weights
-from tfsss.data.images import bundled, fit, load_image
+from tfsss.data.images import Picture, bundled, fit, load_image
 from tfsss.explain import patch_costs, patches
 from tfsss.ui import downloads
 from tfsss.ui.patches.setting import VIEWS
@@ -141,3 +141,18 @@ def test_the_script_makes_the_same_arrays_and_picture_without_a_browser(open_app
         assert set(made) == set(arrays) and len(made) > 3
         for name, values in arrays.items():
             np.testing.assert_array_equal(made[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (150, 3000), (900, 40)])
+def test_a_picture_of_any_shape_is_cut(open_app, sound, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    app = open_app("patches", lang="en")
+    app.session_state["own_picture"] = Picture(pixels=pixels, digest=f"{shape}", height=shape[0], width=shape[1],
+                                               source_size=shape[::-1], notes=())
+    app.session_state["image"] = "own"
+    for view in VIEWS:
+        app.session_state["patches_view"] = view
+        sound(app.run())
+        assert not app.warning and "<img" in shown(app)
+    app.session_state["patches_patch_size"] = "56"
+    sound(app.run())
