@@ -18,7 +18,7 @@ RECIPE = Recipe(
     model=SwinTransformer,
     config=VARIANTS["small_112"],
     task=partial(photo_classes, augmentation=Augmentation(
-        smallest_crop=0.35, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (1600, 112)))),
-    plan=Plan(steps=2200, batch_size=64, lr=1e-3, warmup=200, weight_decay=0.05, ema=0.998, evaluate_every=200,
-              save_every=100),
+        smallest_crop=0.35, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (1000, 112)))),
+    plan=Plan(steps=1400, batch_size=64, lr=1e-3, warmup=200, weight_decay=0.05, ema=0.99, evaluate_every=200,
+              save_every=50),
 )
