@@ -20,7 +20,7 @@ def body() -> None:
     """Everything that a control changes; only this runs again when one is moved."""
     st.session_state["_started"] = time.perf_counter()
     drawn = entry = None
-    with guard.guard():
+    with guard.guard(), st.container(key="stage"):
         chosen = controls.choose()
         entry = chooser.current_vit().entry if chosen.weights else None
         with lecture.answer():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import numpy as np
 import streamlit as st
 
@@ -101,10 +99,12 @@ def step_numbers(chosen: Chosen) -> dict[str, int]:
 
 
 def table(rows: list[str]) -> str:
-    """An HTML table in the colours of query and key."""
+    """An HTML table in the colours of query and key; of many rows, with less air."""
     theme = frame.theme()
-    return (f'<div class="tfsss-numbers" style="--query:{meaning("query", theme)};--key:{meaning("key", theme)}">'
-            f'<table>{"".join(f"<tr>{row}</tr>" for row in rows)}</table></div>')
+    dense = " dense" if len(rows) > 12 else ""
+    colors = f"--query:{meaning('query', theme)};--key:{meaning('key', theme)}"
+    return (f'<div class="tfsss-numbers{dense}" style="{colors}"><table>'
+            f'{"".join(f"<tr>{row}</tr>" for row in rows)}</table></div>')
 
 
 def words(value: np.ndarray) -> str:
@@ -132,7 +132,7 @@ def pair_table(chosen: Chosen, values: np.ndarray) -> str:
     """All pairs of tokens, every number visible; shaded by the index where there is one number."""
     count = len(values)
     top = values.max() if values.ndim == 2 else 0
-    corner = f'<th>{escape(t("position.step.corner"))}</th>'
+    corner = f"<th>{t('position.query.axis')} ↓<br>{t('position.key.axis')} →</th>"
     heads = (f'<th class="{"key" if key == chosen.key_token else ""}">{key}</th>' for key in range(count))
     rows = [corner + "".join(heads)]
     for query in range(count):

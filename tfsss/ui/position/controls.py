@@ -19,13 +19,12 @@ BASES = (2, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 def choose() -> Chosen:
     """Draw the controls that this kind and view need, and say what they are set to."""
-    places = st.columns([1.5, 1, 1, 1, 1], vertical_alignment="bottom")
+    with st.container(key="controls"):
+        *places, last = st.columns([1.5, 1.1, 1, 1, 1, 0.75], vertical_alignment="bottom")
     with places[0]:
         kind = state.choice(ROOM, "kind", KINDS, kind="select")
     wanted = st.query_params.get("view")
-    left, right = st.columns([6, 1], vertical_alignment="bottom")
-    with left:
-        view = state.choice(ROOM, "view", VIEWS[kind], hide_label=True)
+    view = state.choice(ROOM, "view", VIEWS[kind], hide_label=True)
     if wanted in {name for names in VIEWS.values() for name in names} - set(VIEWS[kind]):
         st.caption(t("position.no_view", wanted=t(f"position.view.{wanted}"), kind=t(f"position.kind.{kind}"),
                      view=t(f"position.view.{view}")))
@@ -42,7 +41,7 @@ def choose() -> Chosen:
     row = places[2:] if view == "compare" else places[1:]
     folded = names[len(row):]
     if folded:
-        popover = right.popover(t("position.more"), width="stretch")
+        popover = last.popover(t("position.more"), width="stretch")
         row = [*row, *(popover.container() for _ in folded)]
     for name, place in sorted(zip(names, row), key=lambda pair: pair[0] in LATE):
         with place:

@@ -153,7 +153,8 @@ def channels_of(text: str, made: Encoding) -> tuple[int, ...]:
         if np.isnan(made.wavelengths[0]):
             return tuple(sorted(np.argsort(-made.vectors.var(axis=0))[:4].tolist()))
         if made.grid is not None:
-            return tuple(dict.fromkeys((width // 8, width // 4, width * 5 // 8, width * 3 // 4)))
+            halves = (0, width // 2)  # one changes along x, the other along y
+            return tuple(dict.fromkeys(half + min(channel, width // 2 - 1) for half in halves for channel in (1, 3)))
         return tuple(dict.fromkeys((0, 1, width // 8, width // 4, width // 2, width - 1)))
     if not all(re.fullmatch(r"[0-9]{1,4}", word) for word in words):
         raise InputError("position.channels", text=text)

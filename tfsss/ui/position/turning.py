@@ -37,7 +37,7 @@ def draw_pairs(chosen: Chosen) -> Drawn:
     with right:
         heat("scores", result.scores, down=Axis(name=t("position.query.at"), last=LENGTH - 1),
              across=Axis(name=t("position.key.at"), last=LENGTH - 1), size=(330, 330), unit=t("position.unit.score"))
-        st.caption(t("position.rotary.diagonals", unequal=f"{result.unequal:.1g}",
+        st.caption(t("position.rotary.diagonals", unequal=f"{result.unequal:.6f}",
                      span=number(float(np.ptp(result.scores)))))
     call = ", ".join(f"{name}={value!r}" for name, value in options.items())
     return Drawn(png=lambda: palette_png(result.scores, scale="signed", zoom=10), arrays=lambda: by_name(rotary=result),
@@ -55,6 +55,7 @@ def dials(result: RotaryPairs, shown: tuple[int, ...]) -> None:
             angles="; ".join(f"{pair}: {degrees(result.turns[pair] * result.query_at)}, "
                              f"{degrees(result.turns[pair] * result.key_at)}" for pair in shown))
     st.html(f'<div class="tfsss-plot"><img alt="{alt}" decoding="sync" src="{svg_address(svg)}"></div>')
+    st.caption(t("position.rotary.dials"))
 
 
 def dial(result: RotaryPairs, pair: int, x: float, theme: Theme) -> str:
