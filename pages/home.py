@@ -9,7 +9,8 @@ from tfsss.ui.language import t
 frame.title("home")
 picture, loaded = pictures.current_picture(), chooser.current_vit()
 with st.container(key="tiles"):
-    for tile, column in zip(TILES, st.columns(3, gap="medium")):
+    columns = [column for _ in range(0, len(TILES), 3) for column in st.columns(3, gap="medium")]
+    for tile, column in zip(TILES, columns):
         with column, st.container(key=f"tile_{tile.page}", border=True):
             st.page_link(f"pages/{tile.page}.py", label=f"**{t(f'{tile.page}.title')}**", icon=catalog.icon(tile.page))
             with guard.guard():

@@ -27,6 +27,7 @@ CATALOG = (
     Listed(id="patches", icon=":material/grid_on:"),
     Listed(id="attention", icon=":material/center_focus_strong:"),
     Listed(id="position", icon=":material/pin_drop:"),
+    Listed(id="mae", icon=":material/blur_on:"),
 )
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from tfsss.data.images import Picture
 from tfsss.explain import attention, position
 from tfsss.explain.rollout import rollout
+from tfsss.figures.masked import enlarged, hatched, pair
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.figures.tiles import exploded, similarity_tiles
 from tfsss.ui import cache, frame
 from tfsss.ui.language import t
+from tfsss.ui.mae.subject import Chosen, Subject, current_model
 from tfsss.weights import Loaded
 
 
@@ -67,8 +69,25 @@ def position_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, st
     return image, "PNG", t("home.position.alt", **words), t("home.position.caption", **words)
 
 
+def mae_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    guesser, ground = current_model(), "#14171B" if frame.theme() == "dark" else "#FFFFFF"
+    subject = Subject(loaded=guesser, picture=picture, pixels=cache.fitted(picture, *[guesser.entry.input_size] * 2))
+
+    def draw() -> tuple[bytes, int, float]:
+        made = subject.guess(Chosen())[0]
+        label = "untrained" if subject.untrained else ""
+        image = pair(hatched(made.original, made.mask), enlarged(made.pasted, 2), gap=8, ground=ground, label=label)
+        return image, int(made.mask.sum()), made.loss_masked
+
+    image, removed, loss = cache.computed(("home_mae", *subject.key, ground), draw)
+    words = {"removed": removed, "cells": subject.cells, "loss": f"{loss:.2f}"}
+    return image, "JPEG", t("home.mae.alt", **words), t(f"home.mae.{'untrained' if subject.untrained else 'caption'}",
+                                                        **words)
+
+
 TILES = (
     Tile(page="patches", draw=patches_tile),
     Tile(page="attention", draw=attention_tile),
     Tile(page="position", draw=position_tile),
+    Tile(page="mae", draw=mae_tile),
 )
