@@ -45,7 +45,8 @@ class Axis:
 
 
 def number(value: float) -> str:
-    """Three figures, a real minus sign."""
+    """Three figures, a real minus sign; what is nothing but rounding is 0."""
+    value = 0.0 if abs(value) < 5e-7 else value
     return f"{value + 0.0:.3g}".replace("-", "−")
 
 
