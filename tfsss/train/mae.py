@@ -123,6 +123,6 @@ RECIPE = Recipe(
     model=MaskedAutoencoder,
     config=VARIANTS["small_112"],
     task=photographs,
-    plan=Plan(steps=3000, batch_size=64, lr=1.5e-3, warmup=300, betas=(0.9, 0.95), weight_decay=0.05, ema=0.999,
+    plan=Plan(steps=2400, batch_size=64, lr=1.5e-3, warmup=300, betas=(0.9, 0.95), weight_decay=0.05, ema=0.999,
               evaluate_every=500, save_every=100),
 )
