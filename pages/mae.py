@@ -21,7 +21,7 @@ def body() -> None:
         shown = subject.current()
         with st.container(key="stage"):
             taken = VIEWS[view].show(shown)
-        offers = taking.offered(shown, taken)
+        offers = taken and taking.offered(shown, taken)
     frame.look("mae")
     ran = taken is not None and taken.ran
     frame.foot(shown.loaded.entry if ran else None, taken.forward_ms if ran else None, offers)

@@ -18,7 +18,7 @@ from tfsss.figures.bitmap import to_bitmap
 from tfsss.models.mae import VARIANTS
 from tfsss.ui.downloads import Download
 from tfsss.ui.language import sentences
-from tfsss.ui.mae import shuffle_scene
+from tfsss.ui.mae import shuffle_scene, waiting
 from tfsss.ui.mae.subject import current_model
 from tfsss.weights import REGISTRY
 
@@ -198,3 +198,27 @@ def test_what_is_taken_away_can_be_made_again(open_app, sound, monkeypatch, tmp_
     if view == "guess":
         assert f"loss on removed patches {float(arrays['loss_masked']):.3f}" in printed
     assert (view in ("shuffle", "cost")) or Path(f"mae-{view}.png").is_file()
+
+
+@pytest.mark.parametrize("view", ["grid", "cost"])
+def test_what_takes_long_says_how_far_it_is(open_app, sound, monkeypatch, view):
+    monkeypatch.setattr(waiting, "QUIET_S", -1.0)
+    said = []
+    monkeypatch.setattr(waiting.st, "progress", lambda part, text: said.append((part, text)))
+    app = open_app("mae", view=view, seed="9")
+    sound(app)
+    parts = [part for part, _ in said]
+    assert parts and parts == sorted(parts) and parts[-1] < 1
+    assert not [button for button in app.button if (button.key or "").startswith("mae_stop")]  # it has ended
+
+
+def test_stopped_it_waits_until_told_to_go_on(open_app, sound):
+    app = open_app("mae", view="grid")
+    subject = (current_model().entry.id, load_image(bundled()["cat"]).digest, 112, 112)
+    app.session_state[waiting.STOPPED] = ("mae_grid", *subject, "random", (0, 1, 2, 3))
+    app.run()
+    sound(app)
+    assert '<div class="under">' not in words(app)
+    app.button(key="mae_go_on").click().run()
+    sound(app)
+    assert words(app).count('<div class="under"><img') == 16

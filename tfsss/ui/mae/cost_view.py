@@ -15,13 +15,14 @@ from tfsss.ui.mae.controls import ROOM, ratio_control
 from tfsss.ui.mae.panels import note, pairs_table
 from tfsss.ui.mae.subject import Chosen, Subject, Taken
 from tfsss.ui.mae.taking import COST_IMPORTS, COST_LINES
+from tfsss.ui.mae.waiting import one_by_one
 
 RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 THIS, SHAPES = "this", ("b16", "l16", "h14")
 REPEATS = 5
 
 
-def show(subject: Subject) -> Taken:
+def show(subject: Subject) -> Taken | None:
     """The view."""
     with st.container(key="controls", horizontal=True, vertical_alignment="bottom"):
         shape = state.choice(ROOM, "shape", (THIS, *SHAPES), help=t("mae.shape.help"))
@@ -39,6 +40,8 @@ def show(subject: Subject) -> Taken:
         with measured:
             st.markdown(f"**{t('mae.cost.measured', model=subject.loaded.entry.name)}**")
             timed = measure(subject)
+            if timed is None:
+                return None
             st.plotly_chart(times_figure(timed), key="mae_times", config={"displayModeBar": False})
             st.html(times_table(timed))
     source = "loaded.model.config" if shape == THIS else f'VARIANTS["{shape}"]'
@@ -50,16 +53,12 @@ def _again() -> None:
     st.session_state["_mae_run"] = st.session_state.get("_mae_run", 0) + 1
 
 
-def measure(subject: Subject) -> list[Times]:
-    """One ratio after another, in this run of the script; any other click ends it."""
-    run, place, made = st.session_state.get("_mae_run", 0), st.empty(), []
-    for done, ratio in enumerate(RATIOS):
-        key = ("mae_times", *subject.key, ratio, run)
-        made.append(cache.computed(key, lambda ratio=ratio: times(subject.pixels, subject.loaded, (ratio,),
-                                                                  repeats=REPEATS)))
-        place.progress((done + 1) / len(RATIOS), t("mae.cost.progress", done=done + 1, total=len(RATIOS)))
-    place.empty()
-    return made
+def measure(subject: Subject) -> list[Times] | None:
+    """One ratio after another; None when the visitor stopped it."""
+    key = ("mae_times", *subject.key, st.session_state.get("_mae_run", 0))
+    return one_by_one(RATIOS, lambda ratio: cache.computed(
+        (*key, ratio), lambda: times(subject.pixels, subject.loaded, (ratio,), repeats=REPEATS)),
+        key=key, words="mae.cost.progress")
 
 
 def sentence(here: Savings, config: MAEConfig) -> str:

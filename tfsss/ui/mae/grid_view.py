@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from html import escape
 
 import numpy as np
@@ -13,17 +12,17 @@ from tfsss.figures.lines import Curve
 from tfsss.figures.masked import hatched, named_sheet, small_jpeg, small_png
 from tfsss.figures.plot import plot_svg
 from tfsss.ui import cache, frame, lecture, state
-from tfsss.ui.language import t
+from tfsss.ui.language import language, t
 from tfsss.ui.mae.controls import ROOM, seed_control
 from tfsss.ui.mae.panels import address, error, note, untrained_badge
 from tfsss.ui.mae.subject import Subject, Taken
 from tfsss.ui.mae.taking import GRID_IMPORTS, GRID_LINES
+from tfsss.ui.mae.waiting import one_by_one
 
 RATIOS, SEEDS = (0.25, 0.5, 0.75, 0.9), 4
-QUIET_S = 0.3  # before anything is said about waiting
 
 
-def show(subject: Subject) -> Taken:
+def show(subject: Subject) -> Taken | None:
     """The view."""
     with st.container(key="controls", horizontal=True, vertical_alignment="bottom"):
         pattern = state.choice(ROOM, "grid_pattern", ("random", "block", "grid"))
@@ -31,40 +30,28 @@ def show(subject: Subject) -> Taken:
         first = seed_control()
     seeds = tuple(range(first, first + SEEDS))
     with lecture.answer():
-        made, forward_ms = rows_of(subject, pattern, seeds)
+        rows = rows_of(subject, pattern, seeds)
+        if rows is None:
+            return None
+        made = [row for row, _ in rows]
         pictures, curve = st.columns([2, 1], gap="medium")
         with pictures:
-            html = cache.computed(("mae_grid_html", *subject.key, pattern, seeds, shown, st.session_state["lang"]),
+            html = cache.computed(("mae_grid_html", *subject.key, pattern, seeds, shown, language()),
                                   lambda: table(subject, made, shown))
             st.html(html)
         with curve:
             draw_curve(made)
     lines = GRID_LINES.format(ratios=RATIOS, seeds=seeds, pattern=pattern, show=shown)
     return Taken(png=lambda: png(made, shown), arrays=lambda: arrays(made), imports=GRID_IMPORTS, lines=lines,
-                 forward_ms=forward_ms)
+                 forward_ms=sum(took for _, took in rows))
 
 
-def rows_of(subject: Subject, pattern: str, seeds: tuple[int, ...]) -> tuple[list[RatioGrid], float]:
-    """A row for each ratio, each kept, and the milliseconds of all; any other click ends the computing."""
-    rows, total, started, place = [], 0.0, time.perf_counter(), st.empty()
-    for done, ratio in enumerate(RATIOS):
-        row, took = cache.computed_timed(
-            ("mae_grid", *subject.key, pattern, ratio, seeds),
-            lambda ratio=ratio: ratio_grid(subject.pixels, subject.loaded, (ratio,), seeds, pattern=pattern))
-        rows.append(row)
-        total += took
-        passed = time.perf_counter() - started
-        if passed > QUIET_S and done + 1 < len(RATIOS):
-            say_progress(place, done + 1, passed / (done + 1) * (len(RATIOS) - done - 1))
-    place.empty()
-    return rows, total
-
-
-def say_progress(place, done: int, left: float) -> None:
-    """How far it is, and a way to stop."""
-    with place.container(horizontal=True, vertical_alignment="center"):
-        st.progress(done / len(RATIOS), t("mae.grid.progress", done=done, total=len(RATIOS), left=f"{left:.0f}"))
-        st.button(t("app.stop"), key=f"mae_stop_{done}", icon=":material/stop:")
+def rows_of(subject: Subject, pattern: str, seeds: tuple[int, ...]) -> list[tuple[RatioGrid, float]] | None:
+    """A row for each ratio with its milliseconds, each kept; None when the visitor stopped it."""
+    key = ("mae_grid", *subject.key, pattern, seeds)
+    return one_by_one(RATIOS, lambda ratio: cache.computed_timed(
+        (*key, ratio), lambda: ratio_grid(subject.pixels, subject.loaded, (ratio,), seeds, pattern=pattern)),
+        key=key, words="mae.grid.progress")
 
 
 def pictures_of(row: RatioGrid, shown: str) -> list[np.ndarray]:

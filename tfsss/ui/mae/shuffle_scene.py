@@ -84,7 +84,8 @@ def _labels(steps: ShuffleSteps) -> dict[str, list[str]]:
 def _alt(steps: ShuffleSteps, name: str) -> str:
     """What a step shows, with its numbers."""
     def written(values: np.ndarray) -> str:
-        return ", ".join("M" if value < 0 else f"{value:g}" for value in np.round(values.astype(float), 2))
+        return ", ".join("M" if value < 0 else f"{value:.2f}" if values.dtype.kind == "f" else str(value)
+                         for value in values.tolist())
 
     shown = {"patches": np.arange(len(steps.noise)), "noise": steps.noise, "sort": steps.ids_shuffle,
              "keep": steps.ids_keep, "append": steps.appended, "restore": steps.restored, "wrong": steps.wrong}
