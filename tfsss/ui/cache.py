@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,50 @@ from tfsss.explain.attention import Trace, trace
 from tfsss.explain.inputs import normalise
 from tfsss.weights import Loaded
 
-_one_at_a_time = threading.RLock()  # thirty visitors' cache misses wait in line; one may need another of its own
+_turn = threading.Lock()  # thirty visitors' cache misses wait in line instead of sharing two cores
+_mine = threading.local()  # held: whether it is this thread's turn
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Around a computation: wait for the turn."""
+    with _turn:
+        _mine.held = True
+        try:
+            yield
+        finally:
+            _mine.held = False
+
+
+@contextmanager
+def _without_turn() -> Iterator[None]:
+    """Around asking a cache: whoever has the turn gives it up meanwhile.
+
+    One computation may need another. Streamlit lets one thread compute a value and has the others wait for it; if that
+    thread waited for the turn, and the turn's holder for the value, neither would ever end.
+    """
+    if not getattr(_mine, "held", False):
+        yield
+        return
+    _mine.held = False
+    _turn.release()
+    try:
+        yield
+    finally:
+        _turn.acquire()
+        _mine.held = True
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
+def _model(weights_id: str) -> Loaded:
+    with _one_at_a_time():
+        return weights.load(weights_id)
+
+
 def model(weights_id: str) -> Loaded:
     """A model with its weights, shared by every session, never changed."""
-    with _one_at_a_time:
-        return weights.load(weights_id)
+    with _without_turn():
+        return _model(weights_id)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -47,7 +84,7 @@ def fitted(picture: Picture, height: int, width: int, policy: str = "crop") -> n
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _computed(key: tuple, _compute: Callable[[], Any]) -> tuple[Any, float]:
-    with _one_at_a_time:
+    with _one_at_a_time():
         started = time.perf_counter()
         return _compute(), (time.perf_counter() - started) * 1000
 
@@ -57,12 +94,13 @@ def computed(key: tuple, compute: Callable[[], Any]) -> Any:
 
     Args:    key: everything that changes the result: a name, weights id, picture digest, sizes, options.
     """
-    return _computed(key, _compute=compute)[0]
+    return computed_timed(key, compute)[0]
 
 
 def computed_timed(key: tuple, compute: Callable[[], Any]) -> tuple[Any, float]:
     """The same with the milliseconds that it took when it was computed."""
-    return _computed(key, _compute=compute)
+    with _without_turn():
+        return _computed(key, _compute=compute)
 
 
 def model_input(picture: Picture, loaded: Loaded, *, policy: str = "crop", height: int | None = None,
@@ -76,7 +114,7 @@ def model_input(picture: Picture, loaded: Loaded, *, policy: str = "crop", heigh
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _traced(weights_id: str, digest: str, height: int, width: int, policy: str, _loaded: Loaded,
             _images: Tensor) -> tuple[Trace, float]:
-    with _one_at_a_time:
+    with _one_at_a_time():
         started = time.perf_counter()
         return trace(_loaded.model, _images), (time.perf_counter() - started) * 1000
 
@@ -84,4 +122,5 @@ def _traced(weights_id: str, digest: str, height: int, width: int, policy: str, 
 def traced(picture: Picture, loaded: Loaded, policy: str = "crop") -> tuple[Trace, float]:
     """One forward with every layer's attention, and its milliseconds. About 10 MB each, so fewer of them are kept."""
     _, images = model_input(picture, loaded, policy=policy)
-    return _traced(loaded.entry.id, picture.digest, *images.shape[-2:], policy, _loaded=loaded, _images=images)
+    with _without_turn():
+        return _traced(loaded.entry.id, picture.digest, *images.shape[-2:], policy, _loaded=loaded, _images=images)

@@ -1,0 +1,52 @@
+"""Cached computations that need each other, from several threads at once."""
+
+from __future__ import annotations
+
+import threading
+
+from tfsss.ui import cache
+
+
+def test_one_computation_may_need_another_that_somebody_else_has_begun():
+    outer_has_the_turn, inner_is_asked_for = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def inner() -> int:
+        return 1
+
+    def outer() -> int:
+        outer_has_the_turn.set()
+        assert inner_is_asked_for.wait(5)
+        return cache.computed(("test_inner",), inner) + 1
+
+    def second_visitor() -> None:
+        assert outer_has_the_turn.wait(5)
+        inner_is_asked_for.set()
+        found.append(cache.computed(("test_inner",), inner))
+
+    visitors = [threading.Thread(target=lambda: found.append(cache.computed(("test_outer",), outer)), daemon=True),
+                threading.Thread(target=second_visitor, daemon=True)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(timeout=10)
+    assert sorted(found) == [1, 2]
+
+
+def test_computations_take_turns():
+    running, most = [], []
+
+    def compute(name: int) -> int:
+        running.append(name)
+        most.append(len(running))
+        threading.Event().wait(0.02)
+        running.remove(name)
+        return name
+
+    visitors = [threading.Thread(target=cache.computed, args=(("test_turn", n), lambda n=n: compute(n)))
+                for n in range(6)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(timeout=10)
+    assert max(most) == 1 and len(most) == 6
