@@ -8,7 +8,7 @@ import streamlit as st
 from tfsss.explain.mae_shuffle import Savings, Times, savings, times
 from tfsss.figures.lines import Curve, line_figure
 from tfsss.figures.masked import named_sheet
-from tfsss.models.mae import VARIANTS, MAEConfig
+from tfsss.models.mae import VARIANTS
 from tfsss.ui import cache, frame, lecture, state
 from tfsss.ui.language import t
 from tfsss.ui.mae.controls import ROOM, ratio_control
@@ -31,12 +31,12 @@ def show(subject: Subject) -> Taken | None:
     config = subject.loaded.model.config if shape == THIS else VARIANTS[shape]
     saved, here = savings(config, RATIOS), savings(config, (0.0, ratio))
     with lecture.answer():
-        st.markdown(sentence(here, config))
+        st.markdown(sentence(here))
         counted, measured = st.columns(2, gap="medium")
         with counted:
             st.markdown(f"**{t('mae.cost.counted')}**")
             st.plotly_chart(operations_figure(saved), key="mae_operations", config={"displayModeBar": False})
-            st.html(counts_table(here, config))
+            st.html(counts_table(here))
         with measured:
             st.markdown(f"**{t('mae.cost.measured', model=subject.loaded.entry.name)}**")
             timed = measure(subject)
@@ -61,12 +61,11 @@ def measure(subject: Subject) -> list[Times] | None:
         key=key, words="mae.cost.progress")
 
 
-def sentence(here: Savings, config: MAEConfig) -> str:
+def sentence(here: Savings) -> str:
     """What this ratio saves."""
     whole, part = int(here.encoder[0]), int(here.encoder[1])
     return t("mae.cost.sentence", tokens=int(here.encoder_tokens[1]), all=int(here.encoder_tokens[0]),
-             times=f"{whole / part:.1f}", both=f"{(whole + here.decoder) / (part + here.decoder):.1f}",
-             layers=config.depth)
+             times=f"{whole / part:.1f}", both=f"{(whole + here.decoder) / (part + here.decoder):.1f}")
 
 
 def operations_figure(saved: Savings):
@@ -77,7 +76,7 @@ def operations_figure(saved: Savings):
                     color="#56B4E9"),
               Curve(name=t("mae.cost.mask_tokens"), x=percent, y=saved.mask_tokens / giga, color="#D55E00")]
     return line_figure(curves, x_title=t("mae.cost.x"), y_title=t("mae.cost.operations"), theme=frame.theme(),
-                       x_range=(-3, 103), y_range=(0, _above(*(curve.y for curve in curves))), height=270, markers=True)
+                       x_range=(-3, 103), y_range=(0, _above(*(curve.y for curve in curves))), height=255, markers=True)
 
 
 def times_figure(made: list[Times]):
@@ -87,14 +86,14 @@ def times_figure(made: list[Times]):
     curves = [Curve(name=t("mae.cost.encoder"), x=percent, y=parts["encoder"], color="#CC79A7"),
               Curve(name=t("mae.cost.decoder"), x=percent, y=parts["decoder"], color="#56B4E9")]
     return line_figure(curves, x_title=t("mae.cost.x"), y_title=t("mae.cost.ms"), theme=frame.theme(),
-                       x_range=(-3, 103), y_range=(0, _above(*parts.values())), height=270, markers=True)
+                       x_range=(-3, 103), y_range=(0, _above(*parts.values())), height=255, markers=True)
 
 
 def _above(*values: np.ndarray) -> float:
     return float(max(part.max() for part in values)) * 1.08
 
 
-def counts_table(here: Savings, config: MAEConfig) -> str:
+def counts_table(here: Savings) -> str:
     """Operations at this ratio."""
     def giga(value: float) -> str:
         return f"{value / 1e9:.3g} G"
