@@ -1,0 +1,1 @@
+"""The Masks page: attention by numbers, masks, blocked rows, leaks, loss."""
