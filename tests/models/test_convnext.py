@@ -1,4 +1,4 @@
-"""Our ConvNeXt beside transformers' and timm's: the same random weights, every block, also where pixels are left over."""
+"""Our ConvNeXt beside transformers' and timm's: the same random weights, every block, also with pixels left over."""
 
 from __future__ import annotations
 
@@ -147,6 +147,13 @@ def test_the_last_norm_keeps_to_its_own_eps(pooled_scale):
     assert_close(model(pictures(32, 32)), expected, atol=1e-5, rtol=0)
 
 
+def test_every_other_norm_keeps_to_the_other_eps():
+    model = ConvNeXt(replace(SMALL, norm_eps=0.5, final_norm_eps=0.25))
+    norms = {name: module.eps for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
+    assert norms.pop("norm") == 0.25
+    assert set(norms.values()) == {0.5} and len(norms) == 4 + sum(SMALL.depths)
+
+
 def test_channels_first_norm_is_over_the_channels_of_each_place():
     norm = randomise(ChannelsFirstLayerNorm(7, eps=1e-3))
     x = torch.randn(2, 7, 3, 5, generator=torch.Generator().manual_seed(2))
@@ -159,11 +166,11 @@ def test_channels_first_norm_is_over_the_channels_of_each_place():
 
 
 def test_state_dict_keys_are_the_official_releases():
-    keys = {name for name in ConvNeXt(VARIANTS["mini"]).state_dict() if not name.startswith("stages.")}
-    assert keys == {f"{name}.{kind}" for kind in ("weight", "bias") for name in (
-        "downsample_layers.0.0", "downsample_layers.0.1", "downsample_layers.1.0", "downsample_layers.1.1", "norm", "head")}
-    block = {name.removeprefix("stages.1.0.") for name in ConvNeXt(VARIANTS["mini"]).state_dict()
-             if name.startswith("stages.1.0.")}
+    names = ConvNeXt(VARIANTS["mini"]).state_dict()
+    outside = {name for name in names if not name.startswith("stages.")}
+    assert outside == {f"{name}.{kind}" for kind in ("weight", "bias") for name in (
+        "norm", "head", *(f"downsample_layers.{stage}.{layer}" for stage in (0, 1) for layer in (0, 1)))}
+    block = {name.removeprefix("stages.1.0.") for name in names if name.startswith("stages.1.0.")}
     assert block == {"gamma"} | {f"{name}.{kind}" for kind in ("weight", "bias")
                                  for name in ("dwconv", "norm", "pwconv1", "pwconv2")}
 
