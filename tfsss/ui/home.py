@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from tfsss.data.images import Picture
 from tfsss.explain import attention, position
 from tfsss.explain.rollout import rollout
+from tfsss.explain.sentence import sentence
+from tfsss.explain.swin import windows
 from tfsss.figures.masked import enlarged, hatched, pair
+from tfsss.figures.numbers import Numbers, numbers_png
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.figures.tiles import exploded, similarity_tiles
+from tfsss.figures.windows import tinted
 from tfsss.ui import cache, frame
 from tfsss.ui.language import t
 from tfsss.ui.mae.subject import Chosen, Subject, current_model
+from tfsss.ui.masks import typed
 from tfsss.weights import Loaded
 
 
@@ -39,6 +46,22 @@ def patches_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str
     grid = size // patch
     words = {"rows": grid, "columns": grid, "patch": patch, "count": grid**2, "values": 3 * patch**2}
     return image, "JPEG", t("home.patches.alt", **words), t("home.patches.caption", **words)
+
+
+def swin_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    side, window, cell = 28, 7, 8
+    pixels = cache.fitted(picture, side * cell, side * cell)
+    ground = "#14171B" if frame.theme() == "dark" else "#FFFFFF"
+
+    def draw() -> tuple[bytes, int, int]:
+        cut = windows((side, side), window)
+        held = {step.name: step.window for step in cut.steps}
+        before, after = (tinted(pixels, held[name].reshape(cut.padded)) for name in ("partition", "mask"))
+        return pair(before, after, gap=8, ground=ground), len(cut.tokens), cut.shift
+
+    image, count, shift = cache.computed(("home_swin", picture.digest, ground), draw)
+    words = {"count": count, "window": window, "shift": shift}
+    return image, "JPEG", t("home.swin.alt", **words), t("home.swin.caption", **words)
 
 
 def attention_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
@@ -85,9 +108,26 @@ def mae_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
                                                         **words)
 
 
+def masks_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    words, theme = typed.sentence(), frame.theme()
+
+    def draw() -> tuple[bytes, str]:
+        shown = sentence(words, allowed=np.tri(len(words), dtype=bool))
+        weights, side = shown.whole.weights[0], 560 // (len(words) + 1)
+        table = Numbers(title="", values=weights, rows=words, columns=words, allowed=shown.allowed, scale="viridis",
+                        vmax=1.0, roles=("query", "key"))
+        rows = "; ".join(" ".join(f"{value:.2f}" for value in row[: place + 1]) for place, row in enumerate(weights))
+        return numbers_png([[table]], theme=theme, cell=(side, side * 4 // 5)), rows
+
+    image, rows = cache.computed(("home_masks", words, theme), draw)
+    return image, "PNG", t("home.masks.alt", words=" ".join(words), rows=rows), t("home.masks.caption")
+
+
 TILES = (
     Tile(page="patches", draw=patches_tile),
+    Tile(page="swin", draw=swin_tile),
     Tile(page="attention", draw=attention_tile),
     Tile(page="position", draw=position_tile),
+    Tile(page="masks", draw=masks_tile),
     Tile(page="mae", draw=mae_tile),
 )

@@ -34,7 +34,8 @@ class Step:
     alt: str = ""  # what this step shows, for those who do not see it
 
 
-def pack_steps(steps: Sequence[Step], *, stage: tuple[int, int], grid: tuple[int, int], picture: bytes | None) -> bytes:
+def pack_steps(steps: Sequence[Step], *, stage: tuple[float, float], grid: tuple[int, int],
+               picture: bytes | None) -> bytes:
     """All steps as bytes.
 
     Args:    stage: (rows, columns) that are visible. grid: (gy, gx), how the picture is cut: token i shows patch i;

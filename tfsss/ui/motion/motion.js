@@ -56,6 +56,7 @@ class Stage {
     } else this.picture = null;
     this.scene = scene;
     this.from = from;
+    this.order = this.farthestLast(from);
     this.canvas.setAttribute("aria-label", scene.alts[shown.step] ?? "");
     this.canvas.dataset.step = shown.step;
     this.play(from && this.moved(from) && !matchMedia("(prefers-reduced-motion: reduce)").matches);
@@ -69,6 +70,14 @@ class Stage {
 
   moved(from) {
     return this.where().some((place, i) => place !== from[i]);
+  }
+
+  // In which order tokens are drawn: who travels far passes over those who stay
+  farthestLast(from) {
+    const to = this.where();
+    const way = (i) => (from ? Math.abs(to[2 * i] - from[2 * i]) + Math.abs(to[2 * i + 1] - from[2 * i + 1]) : 0);
+    const ways = Array.from({ length: this.scene.tokens }, (_, i) => way(i));
+    return [...ways.keys()].sort((a, b) => ways[a] - ways[b]);
   }
 
   play(moving) {
@@ -96,7 +105,7 @@ class Stage {
     const hatch = hatchPattern(context, scene.hatch);
     const to = this.where();
     const at = scene.tokens * shown.step;
-    for (let token = 0; token < scene.tokens; token++) {
+    for (const token of this.order) {
       const look = scene.looks[at + token];
       if (look === HIDDEN) continue;
       const place = (axis) => {
