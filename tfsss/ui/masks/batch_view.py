@@ -82,12 +82,13 @@ def blocked() -> tuple[Given, Taken]:
     rows = cache.computed(("masks_blocked", *given.key, site, layer, head, given.pair),
                           lambda: masks.blocked_rows(one.q, one.k, one.v, allowed))
     tables = [_map(t(f"masks.way.{way}"), getattr(rows, way), one, allowed) for way in WAYS]
+    forbidden = np.where(allowed | rows.rows[:, None], 0, rows.slip).sum(axis=-1).max()
     html = say(t("masks.blocked.says" if rows.rows.any() else "masks.blocked.nobody", count=int(rows.rows.sum()),
-                 total=len(rows.rows), mask=typed.said(FULLY_BLOCKED[site]), slipped=f"{100 * rows.slipped:.0f}"),
+                 total=len(rows.rows), mask=typed.said(FULLY_BLOCKED[site]), slipped=f"{100 * forbidden:.0f}"),
                count=int(rows.rows.sum()))
     html += f'<div class="tight">{across(*tables)}</div>{show.bar(tables[1], t("masks.weights"))}'
     if rows.rows.any():
-        html += across(_outcome(rows)) + say(t("masks.blocked.remedy"))
+        html += show.table(_outcome(rows), wide=True) + say(t("masks.blocked.remedy"))
     with lecture.answer():
         st.html(show.room(html))
     lines = start(given) + BLOCKED.format(site=site, layer=layer, head=head, pair=given.pair, rules=FULLY_BLOCKED[site])

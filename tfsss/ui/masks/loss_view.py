@@ -41,10 +41,12 @@ def view() -> tuple[Given, Taken]:
                        padded=int((done.batch.next_ids == PADDING).sum())))
     sentences += say(t("masks.loss.smoothing", right=f"{loss.right_share:.3f}", share=f"{loss.other_share:.4f}",
                        classes=done.logits.shape[-1], logits=loss.shapes[0], wanted=loss.shapes[1]))
+    if loss.losses[loss.counted].max() < 0.01:
+        sentences += say(t("masks.loss.hint"))
     with lecture.answer():
         st.html(show.room(f'<div class="across"><div>{show.table(places, wide=True)}</div></div>',
                           f'<div class="across"><div>{show.table(losses, wide=True)}</div></div>',
-                          show.bar(losses, t("masks.loss.unit")), sentences))
+                          show.bar(losses, t("masks.loss.unit"), "masks.not_counted"), sentences))
     lines = start(given) + LINES.format(ignore=ignore, smoothing=smoothing)
     return given, Taken(tables=[[places], [losses]], arrays=lambda: arrays_of(loss=loss), lines=lines)
 
@@ -65,6 +67,6 @@ def _one(given: Given, done: strings.Run, loss: strings.TokenLoss) -> Numbers:
 def _all(given: Given, loss: strings.TokenLoss) -> Numbers:
     """The losses of the whole batch."""
     return Numbers(title=t("masks.loss.all"), values=loss.losses, allowed=loss.counted, scale="viridis",
-                   rows=[f"{number}: {target}" for number, target in enumerate(given.batch.targets)], row=given.pair,
+                   vmax=max(1.0, float(loss.losses.max())), rows=[f"{number}: {target}" for number, target in enumerate(given.batch.targets)], row=given.pair,
                    columns=[str(number) for number in range(loss.losses.shape[1])],
                    shape=f"(b, m) = {loss.losses.shape}")

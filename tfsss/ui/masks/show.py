@@ -51,7 +51,7 @@ def table(numbers: Numbers, *, wide: bool = False) -> str:
                                _where(numbers, i, j) if silent else ""))
         body.append(f'<tr class="{"marked" if i == numbers.row else ""}">{"".join(cells)}</tr>')
     shape = f" <code>{escape(numbers.shape)}</code>" if numbers.shape else ""
-    return (f'<figure class="{"silent" if silent else ""}"><figcaption><b class="{numbers.role}">'
+    return (f'<figure class="{"silent" if silent else "wide" if wide else ""}"><figcaption><b class="{numbers.role}">'
             f'{escape(numbers.title)}</b>{shape}</figcaption><div class="scroll"><table aria-label="'
             f'{escape(numbers.title)}">{head if numbers.columns else ""}{"".join(body)}</table></div></figure>')
 
@@ -76,14 +76,14 @@ def say(text: str, *, name: str = "", **data: object) -> str:
     return f'<p class="{name}"{attributes}>{text}</p>'
 
 
-def bar(numbers: Numbers, unit: str) -> str:
+def bar(numbers: Numbers, unit: str, hatched: str = "masks.blocked_cell") -> str:
     """The scale of a table with its ends, and what hatching means."""
     picture = b64encode(scale_bar(scale=numbers.scale)).decode()
     end = f"{numbers.end:.3g}"
     low = f"−{end}" if numbers.scale == "signed" else "0"
     return (f'<div class="tfsss-bar"><span>{low}</span><img alt="" src="data:image/png;base64,{picture}">'
             f"<span>{end}</span><span>{escape(unit)}</span>"
-            f'<span class="blocked key"></span><span>{escape(t("masks.blocked_cell"))}</span></div>')
+            f'<span class="blocked key"></span><span>{escape(t(hatched))}</span></div>')
 
 
 def sum_of_products(left: np.ndarray, right: np.ndarray) -> str:
