@@ -25,6 +25,7 @@ class Listed:
 CATALOG = (
     Listed(id="home", icon=":material/home:"),
     Listed(id="patches", icon=":material/grid_on:"),
+    Listed(id="swin", icon=":material/window:"),
     Listed(id="attention", icon=":material/center_focus_strong:"),
     Listed(id="position", icon=":material/pin_drop:"),
     Listed(id="masks", icon=":material/visibility_off:"),

@@ -11,10 +11,12 @@ from tfsss.data.images import Picture
 from tfsss.explain import attention, position
 from tfsss.explain.rollout import rollout
 from tfsss.explain.sentence import sentence
+from tfsss.explain.swin import windows
 from tfsss.figures.masked import enlarged, hatched, pair
 from tfsss.figures.numbers import Numbers, numbers_png
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.figures.tiles import exploded, similarity_tiles
+from tfsss.figures.windows import tinted
 from tfsss.ui import cache, frame
 from tfsss.ui.language import t
 from tfsss.ui.mae.subject import Chosen, Subject, current_model
@@ -44,6 +46,22 @@ def patches_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str
     grid = size // patch
     words = {"rows": grid, "columns": grid, "patch": patch, "count": grid**2, "values": 3 * patch**2}
     return image, "JPEG", t("home.patches.alt", **words), t("home.patches.caption", **words)
+
+
+def swin_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
+    side, window, cell = 28, 7, 8
+    pixels = cache.fitted(picture, side * cell, side * cell)
+    ground = "#14171B" if frame.theme() == "dark" else "#FFFFFF"
+
+    def draw() -> tuple[bytes, int, int]:
+        cut = windows((side, side), window)
+        held = {step.name: step.window for step in cut.steps}
+        before, after = (tinted(pixels, held[name].reshape(cut.padded)) for name in ("partition", "mask"))
+        return pair(before, after, gap=8, ground=ground), len(cut.tokens), cut.shift
+
+    image, count, shift = cache.computed(("home_swin", picture.digest, ground), draw)
+    words = {"count": count, "window": window, "shift": shift}
+    return image, "JPEG", t("home.swin.alt", **words), t("home.swin.caption", **words)
 
 
 def attention_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
@@ -107,6 +125,7 @@ def masks_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
 
 TILES = (
     Tile(page="patches", draw=patches_tile),
+    Tile(page="swin", draw=swin_tile),
     Tile(page="attention", draw=attention_tile),
     Tile(page="position", draw=position_tile),
     Tile(page="masks", draw=masks_tile),
