@@ -184,6 +184,15 @@ class MaskedAutoencoder(nn.Module):
             x = block(x)
         return self.latent(self.norm(x))
 
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The encoder's tokens when nothing is removed: (b, 1 + n, d), class token first, patches row by row.
+
+        Args:    images: (b, c, H, W), normalised.
+        Raises:  InputError: the images have another size than the model.
+        """
+        in_order = torch.arange(self.config.num_patches, device=images.device).expand(len(images), -1)
+        return self.encode(images, shuffle_by(in_order, self.config.num_patches))
+
     def decode(self, latent: Tensor, shuffle: Shuffle) -> Tensor:
         """A guess for every patch: one learned vector stands for each that is missing, and only positions differ.
 

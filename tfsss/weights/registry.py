@@ -57,7 +57,7 @@ class Entry:
     id: str
     name: str  # as the field calls it
     family: str  # a key of FAMILIES
-    kind: Literal["bundled", "download", "random"]  # random: never trained, and there is no file
+    kind: Literal["bundled", "download", "random", "file"]  # random: never trained, and no file; file: a visitor's own
     config: ViTConfig | MAEConfig | SwinConfig | TransformerConfig
     mean: tuple[float, float, float] | None = None  # of RGB in 0..1, taken off before the model; None = no pictures
     std: tuple[float, float, float] | None = None
@@ -68,11 +68,14 @@ class Entry:
     licence: str
     size_bytes: int  # of the safetensors file
     wheel: Wheel | None = None  # where a download comes from
-    facts: Mapping[str, object] = field(default_factory=dict)  # from training: steps, epochs, val_top1, ...
+    facts: Mapping[str, object] = field(default_factory=dict)  # from training: steps, ...; of a file: what it is
+    file: Path | None = None  # a visitor's own, wherever it lies
 
     @property
     def path(self) -> Path:
-        """Its safetensors file, whether or not it is there."""
+        """Its safetensors file, whether or not it is there; a visitor's own as it is."""
+        if self.file is not None:
+            return self.file
         folder = ASSETS if self.kind == "bundled" else home() / "weights"
         return folder / f"{self.id}.safetensors"
 

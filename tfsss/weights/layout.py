@@ -1,0 +1,83 @@
+"""What a key map hands on: tensors under our names, and what their source says or leaves unsaid about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from tfsss.errors import InputError
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renamed:
+    """A checkpoint under our names."""
+
+    source: str  # who wrote it, for a caption
+    state: dict[str, Tensor]
+    upstream: dict[str, str]  # our name -> theirs
+    set_aside: dict[str, str]  # their name -> why the model has no place for it
+    told: dict[str, Any]  # choices that tensors cannot tell, from what stands beside them
+    usual: dict[str, Any] = field(default_factory=dict)  # the same, by the habit of the source
+
+
+def check_filled(file: str, state: Mapping[str, Tensor]) -> None:
+    """Raises InputError when a tensor is a single number or empty: no tensor of our models is."""
+    for name, tensor in state.items():
+        if not tensor.numel() or not tensor.ndim:
+            raise InputError("checkpoint.empty_tensor", file=file, name=name, shape=tuple(tensor.shape))
+
+
+class Choices:
+    """What tensors cannot tell. Remembers what nobody had told, so that it can be said."""
+
+    def __init__(self, told: Mapping[str, Any], usual: Mapping[str, Any]):
+        self.told, self.usual = told, usual
+        self.assumed: list[str] = []
+
+    def pick(self, name: str, habit: Any = None) -> Any:
+        """What was told, else the habit of the source, else `habit`."""
+        if name in self.told:
+            return self.told[name]
+        self.assumed.append(name)
+        return self.usual.get(name, habit)
+
+
+def is_whole(value: Any) -> bool:
+    """1, 2, 3, ..."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def is_part(value: Any) -> bool:
+    """A number from 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def pictures_of(settings: Mapping[str, Any], mean: str, std: str) -> dict[str, Any]:
+    """Mean, deviation and side of the pictures, where settings have them in full."""
+    found = {}
+    for ours, theirs in (("mean", mean), ("std", std)):
+        if _numbers(settings.get(theirs)) and len(settings[theirs]) == 3:
+            found[ours] = tuple(settings[theirs])
+    sizes = settings.get("crop_size") or settings.get("input_size") or settings.get("size")
+    if isinstance(sizes, dict):
+        sizes = sizes.get("height", sizes.get("shortest_edge"))
+    if _numbers(sizes):
+        sizes = sizes[-1]
+    if is_whole(sizes):
+        found["input_size"] = sizes
+    return found
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, Sequence) and bool(value) and all(isinstance(each, int | float) for each in value)
+
+
+def class_names(labels: Any) -> dict[str, Any]:
+    """Names of the classes, where settings have them as a list of texts."""
+    named = isinstance(labels, list) and bool(labels) and all(isinstance(label, str) for label in labels)
+    return {"classes": tuple(labels)} if named else {}
