@@ -80,6 +80,15 @@ def test_the_own_picture_can_be_left_and_taken_again(open_app, sound):
     assert app.session_state["image"] == "own"
 
 
+def test_after_a_good_file_a_bad_one_leaves_the_good_one(open_app, sound):
+    app = open_app()
+    app.sidebar.file_uploader(key="upload").upload("mine.png", picture_bytes(), "image/png").run()
+    app.sidebar.file_uploader(key="upload").upload("notes.jpg", b"these are words", "image/jpeg").run()
+    sound(app)
+    assert app.session_state["image"] == "own" and app.session_state["own_picture"].source_size == (300, 200)
+    assert any(sentences("en", "images")["name.own"] in caption.value for caption in app.sidebar.caption)
+
+
 def test_a_link_made_with_somebodys_own_picture_says_that_it_lacks_it(open_app, sound):
     app = open_app(image="own")
     sound(app)

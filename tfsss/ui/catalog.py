@@ -24,11 +24,11 @@ class Listed:
 
 CATALOG = (
     Listed(id="home", icon=":material/home:"),
+    Listed(id="position", icon=":material/pin_drop:"),
+    Listed(id="masks", icon=":material/visibility_off:"),
     Listed(id="patches", icon=":material/grid_on:"),
     Listed(id="swin", icon=":material/window:"),
     Listed(id="attention", icon=":material/center_focus_strong:"),
-    Listed(id="position", icon=":material/pin_drop:"),
-    Listed(id="masks", icon=":material/visibility_off:"),
     Listed(id="mae", icon=":material/blur_on:"),
 )
 
