@@ -135,13 +135,13 @@ def every_mask(cut: Cut, made: Windows) -> str:
     rows, columns = (side // made.window for side in made.padded)
     zoom = max(1, MASKS_SIDE // (max(rows, columns) * count))
     every = cache.computed(("swin_masks", cut), lambda: montage(
-        made.allowed.reshape(rows, columns, count, count) * 0.0, zoom=zoom,
+        made.allowed.reshape(rows, columns, count, count) * 0.0, zoom=zoom, scale="signed",
         allowed=made.allowed.reshape(rows, columns, count, count)))
     blocked = float((~made.allowed).mean())
     alt = t("swin.masks.alt", windows=len(made.tokens), rows=rows, columns=columns, percent=f"{100 * blocked:.1f}")
     free = int(made.allowed.all(axis=(1, 2)).sum())
     words = note(t("swin.masks", windows=len(made.tokens), free=free, percent=f"{100 * blocked:.1f}"))
-    return (f'<div class="swin-row">{figure(every, alt, style=f"width:{MASKS_SIDE}px")}'
+    return (f'<div class="swin-row">{figure(every, alt, style=f"width:{columns * (count * zoom + 2) - 2}px")}'
             f'<div style="flex:1;min-width:9rem">{words}</div></div>')
 
 

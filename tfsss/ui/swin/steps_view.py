@@ -37,10 +37,9 @@ arrays = arrays_of(made=made, leak=leak(made))
 
 def show(subject: Subject) -> Taken:
     """The view."""
-    with st.container(key="controls"):
-        with st.container(key="swin_cut", horizontal=True, vertical_alignment="bottom"):
-            cut = cut_controls()
-        number = steps_row(STEPS)
+    with st.container(key="controls"), st.container(key="swin_cut", horizontal=True, vertical_alignment="bottom"):
+        cut = cut_controls()
+    number = steps_row(STEPS)
     made = cut.windows()
     name = STEPS[number]
     with lecture.answer():
