@@ -19,10 +19,11 @@ def body() -> None:
     given = taken = None
     with guard.guard():
         view = choice("masks", "view", ["attention", *VIEWS], hide_label=True)
-        if view == "attention":
-            taken = sentence_view.view()
-        else:
-            given, taken = VIEWS[view]()
+        with st.container(key="stage", gap="xsmall"):  # on a phone the picture comes before what changes it
+            if view == "attention":
+                taken = sentence_view.view()
+            else:
+                given, taken = VIEWS[view]()
     if given is None and taken:
         st.caption(t("masks.drawn"))
     frame.look("masks")

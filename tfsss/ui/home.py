@@ -117,7 +117,7 @@ def masks_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
         table = Numbers(title="", values=weights, rows=words, columns=words, allowed=shown.allowed, scale="viridis",
                         vmax=1.0, roles=("query", "key"))
         rows = "; ".join(" ".join(f"{value:.2f}" for value in row[: place + 1]) for place, row in enumerate(weights))
-        return numbers_png([[table]], theme=theme, cell=(side, side * 4 // 5)), rows
+        return numbers_png([[table]], theme=theme, cell=(side, side * 3 // 5)), rows
 
     image, rows = cache.computed(("home_masks", words, theme), draw)
     return image, "PNG", t("home.masks.alt", words=" ".join(words), rows=rows), t("home.masks.caption")

@@ -53,12 +53,13 @@ def start(given: Given) -> str:
 
 def sandbox() -> tuple[Given, Taken]:
     """A batch, a mask that the visitor puts together, and one of three things to see of it."""
-    batch, place = typed.batch(place_for_more=True)
-    with st.container(horizontal=True, vertical_alignment="center", key="masks_where", gap="medium"):
-        stage = state.choice("masks", "stage", STAGES, hide_label=True)
-        site = typed.site()
-    layer, head = _head(place)
-    groups = typed.rules(site)
+    with st.container(key="controls", gap="xsmall"):
+        batch, place = typed.batch(place_for_more=True)
+        with st.container(horizontal=True, vertical_alignment="center", key="masks_where", gap="medium"):
+            stage = state.choice("masks", "stage", STAGES, hide_label=True)
+            site = typed.site()
+        layer, head = _head(place)
+        groups = typed.rules(site)
     given = typed.given(batch, groups)
     made = masks.mask(batch, site, groups[site])
     one = strings.one_head(given.run(), site, layer, head, given.pair)
@@ -73,9 +74,10 @@ def sandbox() -> tuple[Given, Taken]:
 
 def blocked() -> tuple[Given, Taken]:
     """Queries that may look at nobody: four ways of masking, and what the next layer makes of it."""
-    batch, place = typed.batch(place_for_more=True)
-    site = typed.site()
-    layer, head = _head(place)
+    with st.container(key="controls", gap="xsmall"):
+        batch, place = typed.batch(place_for_more=True)
+        site = typed.site()
+        layer, head = _head(place)
     given = typed.given(batch)
     allowed = masks.mask(batch, site, FULLY_BLOCKED[site]).allowed[given.pair]
     one = strings.one_head(given.run(), site, layer, head, given.pair)

@@ -27,16 +27,17 @@ arrays = arrays_of(leaks=found)"""
 
 def view() -> tuple[Given, Taken]:
     """Which mask is in force, which token is changed, what moved."""
-    batch, _ = typed.batch()
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    with left:
-        site = typed.site()
-    groups = typed.rules(site)
-    given = typed.given(batch, groups)
-    found = cache.computed(("masks_leaks", *given.key, site, given.pair),
-                           lambda: leaks(given.loaded, batch, site, given.pair, groups))
-    with right:
-        token = _token(found)
+    with st.container(key="controls", gap="xsmall"):
+        batch, _ = typed.batch()
+        left, right = st.columns([3, 2], vertical_alignment="bottom")
+        with left:
+            site = typed.site()
+        groups = typed.rules(site)
+        given = typed.given(batch, groups)
+        found = cache.computed(("masks_leaks", *given.key, site, given.pair),
+                               lambda: leaks(given.loaded, batch, site, given.pair, groups))
+        with right:
+            token = _token(found)
     tables = _tables(found, token)
     with lecture.answer():
         st.html(show.room(_verdict(found, token, typed.said(groups[site])),

@@ -25,10 +25,11 @@ arrays = arrays_of(loss=loss)"""
 
 def view() -> tuple[Given, Taken]:
     """Every place of the target: what it should say, what the model says, what that costs."""
-    batch, _ = typed.batch()
-    with st.container(horizontal=True, vertical_alignment="center", key="masks_where", gap="medium"):
-        ignore = state.switch("masks", "ignore", True, help=t("masks.ignore.help"))
-        smoothing = state.slide("masks", "smoothing", 0.0, 0.5, 0.0, step=0.05, help=t("masks.smoothing.help"))
+    with st.container(key="controls", gap="xsmall"):
+        batch, _ = typed.batch()
+        with st.container(horizontal=True, vertical_alignment="center", key="masks_where", gap="medium"):
+            ignore = state.switch("masks", "ignore", True, help=t("masks.ignore.help"))
+            smoothing = state.slide("masks", "smoothing", 0.0, 0.5, 0.0, step=0.05, help=t("masks.smoothing.help"))
     given = typed.given(batch)
     done = given.run()
     loss = strings.token_loss(done, ignore_padding=ignore, smoothing=smoothing)
@@ -56,10 +57,12 @@ def _one(given: Given, done: strings.Run, loss: strings.TokenLoss) -> Numbers:
     pair = given.pair
     lines = [map(short, masks.symbols(given.batch.target_ids[pair])),
              map(short, masks.symbols(done.batch.next_ids[pair])), loss.labels[pair].tolist(),
-             map(short, masks.symbols(done.predicted[pair])), loss.probabilities[pair].tolist(), loss.losses[pair].tolist()]
+             map(short, masks.symbols(done.predicted[pair])), loss.probabilities[pair].tolist(),
+             loss.losses[pair].tolist()]
     values = np.array([[show.written(value, 3) for value in line] for line in lines])
     names = ("reads", "should", "label", "says", "probability", "loss")
-    return Numbers(title=t("masks.loss.one", pair=pair), values=values, rows=[t(f"masks.loss.{name}") for name in names],
+    return Numbers(title=t("masks.loss.one", pair=pair), values=values,
+                   rows=[t(f"masks.loss.{name}") for name in names],
                    columns=[str(number) for number in range(values.shape[1])],
                    allowed=np.broadcast_to(loss.counted[pair], values.shape))
 
@@ -67,6 +70,7 @@ def _one(given: Given, done: strings.Run, loss: strings.TokenLoss) -> Numbers:
 def _all(given: Given, loss: strings.TokenLoss) -> Numbers:
     """The losses of the whole batch."""
     return Numbers(title=t("masks.loss.all"), values=loss.losses, allowed=loss.counted, scale="viridis",
-                   vmax=max(1.0, float(loss.losses.max())), rows=[f"{number}: {target}" for number, target in enumerate(given.batch.targets)], row=given.pair,
+                   vmax=max(1.0, float(loss.losses.max())),
+                   rows=[f"{number}: {target}" for number, target in enumerate(given.batch.targets)], row=given.pair,
                    columns=[str(number) for number in range(loss.losses.shape[1])],
                    shape=f"(b, m) = {loss.losses.shape}")

@@ -55,7 +55,7 @@ class Walk:
 
 def view() -> Taken:
     """Controls, the step, its tables, and one of its numbers by hand."""
-    with st.container(key="masks_controls"):
+    with st.container(key="controls"):
         first, *others = st.columns([4.4, 2.1, 2.1, 2.7, 1.7], vertical_alignment="bottom")
         with first:
             words = typed.sentence()
@@ -150,7 +150,8 @@ def _scaled(walk: Walk) -> tuple[str, list]:
     end = float(np.abs(whole.scores).max()) or 1.0
     scores = walk.square(t("masks.scores"), whole.scores[0], scale="signed", vmax=end)
     scaled = walk.square(t("masks.scaled"), whole.scaled[0], scale="signed", vmax=end)
-    hand = f"{written(float(whole.scores[0, i, j]))} / √{whole.q.shape[-1]} = **{written(float(whole.scaled[0, i, j]))}**"
+    before, after = (written(float(values[0, i, j])) for values in (whole.scores, whole.scaled))
+    hand = f"{before} / √{whole.q.shape[-1]} = **{after}**"
     return (across(scores, f"÷ {whole.divisor:g}", scaled) + show.bar(scores, t("masks.both")) + say(hand, name="hand"),
             [[scores, scaled]])
 
@@ -187,7 +188,7 @@ def _heads(walk: Walk) -> tuple[str, list]:
         parts = [parts[0], *(_nameless(part) for part in parts[1:])]
         weights = _map(walk, split, head)
         sums = _nameless(walk.table(f"{t('masks.mixed')} {head}", split.sums[head], role="value"))
-        rows.append(across(*parts, "→", weights, "→", sums).replace('"across"', '"across low"', 1))
+        rows.append(across(*parts, "→", weights, "→", sums))
         tables.append([*parts, weights, sums])
     return "".join(rows) + show.bar(tables[0][3], t("masks.weights")), tables
 

@@ -57,8 +57,8 @@ def table(numbers: Numbers, *, wide: bool = False) -> str:
 
 
 def across(*parts: Numbers | str) -> str:
-    """Tables beside each other; a text stands between them as a sign."""
-    return f'<div class="across">{"".join(_part(part) for part in parts)}</div>'
+    """Tables beside each other on one ground line; a text stands between them as a sign."""
+    return f'<div class="across low">{"".join(_part(part) for part in parts)}</div>'
 
 
 def product(left: Numbers, pairs: Sequence[tuple[Numbers, Numbers]], *, corner: str = "") -> str:

@@ -59,7 +59,8 @@ def sentence() -> tuple[str, ...]:
 
 def batch(place_for_more: bool = False) -> tuple[Batch, DeltaGenerator | None]:
     """Sources and targets: strings with spaces or commas between them; and the row's last place, if asked for."""
-    left, right, last, *more = st.columns([4.5, 4.5, 3, 2.7] if place_for_more else [5, 5, 3], vertical_alignment="bottom")
+    widths = [4.5, 4.5, 3, 2.7] if place_for_more else [5, 5, 3]
+    left, right, last, *more = st.columns(widths, vertical_alignment="bottom")
     with left:
         sources = split(state.words(ROOM, "sources", SOURCES, help=t("masks.sources.help")))
     with right:
@@ -101,8 +102,8 @@ def rules(chosen: Site) -> Mapping[Site, Groups]:
         named = t("masks.or.one", rules=t("masks.and").join(t(f"masks.rule.{rule}") for rule in other))
         with st.popover(named if other else t("masks.or.more"), help=t("masks.or.help")):
             second = _group(chosen, "or", ())
-        st.button(t("masks.ordinary"), key="masks_reset", on_click=_reset, args=(chosen,), icon=":material/restart_alt:",
-                  type="tertiary", disabled=(first, second) == (ordinary, ()))
+        st.button(t("masks.ordinary"), key="masks_reset", on_click=_reset, args=(chosen,), type="tertiary",
+                  icon=":material/restart_alt:", disabled=(first, second) == (ordinary, ()))
     return groups | {chosen: _groups(first, second)}
 
 
