@@ -130,19 +130,19 @@ def _draw(pen: ImageDraw.ImageDraw, sheet: Image.Image, table: Numbers, corner: 
     left, upper = corner
     text, letters = meaning("text", theme), _letters(cell)
     if table.title:
-        pen.text((left, upper), f"{table.title}  {table.shape}", meaning(table.role or "text", theme), font(14))
+        pen.text((left, upper), f"{table.title}  {table.shape}", text, font(14))
         upper += LINE
     left += _names_width(table, cell)
-    down, across = (meaning(role, theme) if role else text for role in table.roles)
+    down, across = (meaning(role, theme) if role else GROUND[theme] for role in table.roles)  # of what is underlined
     for number, name in enumerate(table.columns):
-        pen.text((left + (number + 0.5) * cell[0], upper + cell[1] / 2), _fitting(name, cell[0], letters), across,
-                 letters, anchor="mm")
+        middle = (left + (number + 0.5) * cell[0], upper + cell[1] / 2)
+        _name(pen, middle, _fitting(name, cell[0], letters), "mm", letters, text, across)
     upper += bool(table.columns) * cell[1]
     colours, may = table.colours(), table.may()
     for i, line in enumerate(table.texts()):
         middle = upper + (i + 0.5) * cell[1]
         if table.rows:
-            pen.text((left - 6, middle), table.rows[i], down, letters, anchor="rm")
+            _name(pen, (left - 6, middle), table.rows[i], "rm", letters, text, down)
         for j, words in enumerate(line):
             box = (left + j * cell[0], upper + i * cell[1], left + (j + 1) * cell[0] - 2, upper + (i + 1) * cell[1] - 2)
             ground = NAN_GROUND if words == "NaN" else colours[i][j] if colours else GROUND[theme]
@@ -152,6 +152,15 @@ def _draw(pen: ImageDraw.ImageDraw, sheet: Image.Image, table: Numbers, corner: 
                 sheet.paste(_hatch((cell[0] - 1, cell[1] - 1)), box[:2])
                 colour = "#000000"
             pen.text(((box[0] + box[2]) / 2, middle - 1), words, colour, letters, anchor="mm")
+
+
+def _name(pen: ImageDraw.ImageDraw, place: tuple[float, float], name: str, anchor: str,
+          letters: ImageFont.FreeTypeFont, text: str, role: str) -> None:
+    """A row's or column's name, underlined in the colour of its role: orange letters on white could not be read."""
+    pen.text(place, name, text, letters, anchor=anchor)
+    left, _, right, _ = pen.textbbox(place, name, letters, anchor=anchor)
+    under = place[1] + letters.size * 0.62
+    pen.line((left, under, right, under), role, max(2, round(letters.size / 12)))
 
 
 def _hatch(size: tuple[int, int]) -> Image.Image:
