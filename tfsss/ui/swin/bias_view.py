@@ -51,7 +51,7 @@ def show(subject: Subject) -> Taken:
         key = state.number(ROOM, "to", 0, small**2 - 1, 1)
     steps = relative_steps((small, small))
     with lecture.answer():
-        left, right = st.columns([1, 1], gap="medium")
+        left, right = st.columns([6, 5], gap="medium")
         with left:
             st.html(note(t("swin.bias.tables")) + tables(subject, biases, block, head))
         with right:
@@ -66,7 +66,7 @@ def tables(subject: Subject, biases: tuple[BlockBias, ...], block: BlockBias, he
     """Every head of every block on one scale, by offset; the chosen one framed."""
     end = max(one.largest for one in biases)
     drawn = cache.computed(("swin_bias_tables", subject.loaded.entry.id), lambda: [
-        [palette_png(one, scale="signed", vmax=end, zoom=4) for one in each.bias.table] for each in biases])
+        [palette_png(one, scale="signed", vmax=end, zoom=3) for one in each.bias.table] for each in biases])
     rows = []
     for each, pictures in zip(biases, drawn):
         made = []

@@ -21,6 +21,7 @@ from tfsss.ui.swin.subject import BLOCK, ROOM, Cut, Subject, cell_of
 
 MASK_SIDE, PANEL_SIDE = 250, 190  # CSS pixels
 MASKS_SIDE = 120
+TALLEST = 220  # of the maps of regions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +104,10 @@ def regions(subject: Subject, cut: Cut, made: Windows) -> None:
 
     rolled, home = cache.computed(("swin_regions", subject.picture.digest, cut), draw)
     words = {"regions": len(np.unique(made.ids)), "m": made.window, "shift": made.shift}
-    st.html(row([figure(rolled, t("swin.ids.rolled.alt", **words), title=t("swin.ids.rolled")),
-                 figure(home, t("swin.ids.home.alt", **words), title=t("swin.ids.home"))], across=2))
     py, px = made.padded
+    small = f"max-width:{max(60, round(TALLEST * px / py))}px"
+    st.html(row([figure(rolled, t("swin.ids.rolled.alt", **words), title=t("swin.ids.rolled"), style=small),
+                 figure(home, t("swin.ids.home.alt", **words), title=t("swin.ids.home"), style=small)], across=2))
     bands = [(f"{start} … {stop - 1}", str(number)) for number, (start, stop) in enumerate(
         [(0, py - made.window), (py - made.window, py - made.shift), (py - made.shift, py)]) if start < stop]
     st.html(table(bands, head=(t("swin.ids.rows"), t("swin.ids.band"))) + note(t("swin.ids.rule", **words)))
