@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 
 import pytest
 import torch
@@ -146,6 +147,23 @@ def test_what_timm_saves_gives_its_features_without_any_config(case, tmp_path):
 
 
 @torch.no_grad()
+def test_timms_own_config_tells_heads_pooling_and_colours(tmp_path):
+    import timm
+
+    reference = randomise(timm.create_model(
+        "vit_tiny_patch16_224", num_classes=5, img_size=32, patch_size=8, embed_dim=96, depth=2, num_heads=4,
+        global_pool="avg", fc_norm=False))
+    timm.models.save_for_hf(reference, tmp_path, safe_serialization=True)
+    loaded = load_checkpoint(tmp_path)
+    assert_close(loaded.model.forward_features(pictures()), reference.forward_features(pictures()), atol=1e-4, rtol=0)
+    assert_close(loaded.model(pictures()), reference(pictures()), atol=1e-4, rtol=0)
+    assert loaded.entry.mean == (0.5,) * 3 and loaded.entry.facts["assumed"] == ("norm_eps",)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "vit_base_patch16_siglip_gap_224"}))
+    assert reason(tmp_path).error_id == "checkpoint.activation"
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("release", [False, True])
 def test_swin_of_timm_and_of_the_release(release, tmp_path):
     reference = timm_swin()
@@ -195,8 +213,11 @@ def test_vitmae_is_a_model_that_reconstructs_and_its_encoder_a_vit(config, tmp_p
     reference = hugging_face("ViTMAEForPreTraining", **options if config else options | {"num_attention_heads": 1,
                              "decoder_num_attention_heads": 1})
     reference.save_pretrained(tmp_path)
-    if not config:
+    if not config:  # and the decoder's blocks named as in the files of the hub
         (tmp_path / "config.json").unlink()
+        saved({re.sub(r"decoder\.decoder_\w+\.(layer\.)?(?=0\.)", "decoder.decoder_layers.", name): tensor
+               for name, tensor in load_file(tmp_path / "model.safetensors").items()}, tmp_path / "model.safetensors")
+        assert any(name.startswith("decoder.decoder_layers.0.") for name in load_file(tmp_path / "model.safetensors"))
     loaded, noise = load_checkpoint(tmp_path), torch.rand(2, 16, generator=torch.Generator().manual_seed(3))
     theirs = reference(pictures(), noise=noise)
     ours = loaded.model.decode(loaded.model.encode(pictures(), shuffle_by(noise, 8)), shuffle_by(noise, 8))
@@ -252,6 +273,8 @@ def test_what_is_missing_or_left_over_or_misshapen_is_named(tmp_path):
     state = dict(timm_vit().state_dict())
     without = {name: tensor for name, tensor in state.items() if name != "blocks.1.norm2.bias"}
     changes = {
+        "not_finite": state | {"norm.weight": torch.full((128,), torch.nan)},
+        "twice": state | {"register_tokens": torch.ones(1, 2, 128), "reg_token": torch.ones(1, 2, 128)},
         "missing": without, "left_over": state | {"norm_pre.weight": torch.ones(128)},
         "both": without | {"blocks.1.attn.q_norm.weight": torch.ones(64)},
         "shape": state | {"blocks.1.mlp.fc1.bias": torch.ones(7)},
@@ -260,7 +283,8 @@ def test_what_is_missing_or_left_over_or_misshapen_is_named(tmp_path):
         refused = reason(saved(tensors, tmp_path / f"{number}.pth"))
         assert refused.error_id == f"checkpoint.{name}"
         named = {"missing": "blocks.1.norm2.bias", "left_over": "norm_pre.weight",
-                 "both": "blocks.1.attn.q_norm.weight", "shape": "blocks.1.mlp.fc1.bias"}[name]
+                 "both": "blocks.1.attn.q_norm.weight", "shape": "blocks.1.mlp.fc1.bias", "not_finite": "norm.weight",
+                 "twice": "register_tokens"}[name]
         assert named in str(refused) and named in refused.sentence("zh")
 
 
@@ -290,7 +314,8 @@ def test_files_that_cannot_be_read_say_why(tmp_path):
     ({"hidden_act": "quick_gelu"}, "setting"), ({"model_type": "beit"}, "other_model"),
     ({"hidden_size": 80}, "other_settings"), ({"num_attention_heads": 5}, "heads"),
     ({"num_attention_heads": "many"}, "no_value"), ({"layer_norm_eps": None}, "no_value"),
-    ({"image_size": "big"}, "no_value"),
+    ({"image_size": "big"}, "no_value"), ({"num_hidden_layers": 3}, "missing"),
+    ({"num_hidden_layers": 10**6}, "other_settings"), ({"num_hidden_layers": 1}, "left_over"),
 ])
 def test_a_config_that_wants_something_else_is_not_overlooked(changed, name, tmp_path):
     hugging_face("ViTModel", **WIDTHS).save_pretrained(tmp_path)

@@ -14,6 +14,7 @@ from tfsss.weights.reading import Checkpoint, read
 from tfsss.weights.recognise import Recognised, recognise
 from tfsss.weights.registry import FAMILIES, Entry
 
+LARGEST = 1024  # side of a picture, whatever a settings file says
 NAMED = 6  # how many tensors an error names before it only counts
 USES = {  # family -> the pages that can show it
     "vit": ("patches", "position", "attention"),
@@ -62,7 +63,7 @@ def _as_family(found: Recognised, family: str, file: str) -> Recognised:
 def _check(found: Recognised, file: str) -> None:
     """Compare names and shapes with a model that takes no memory.
 
-    Raises:  InputError: naming what is missing, left over or of another shape.
+    Raises:  InputError: naming what is missing, left over, of another shape or no number.
     """
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in
@@ -80,6 +81,8 @@ def _check(found: Recognised, file: str) -> None:
         if tuple(found.state[name].shape) != shape:
             raise InputError("checkpoint.shape", **told, name=found.upstream[name], wanted=shape,
                              got=tuple(found.state[name].shape))
+        if not found.state[name].isfinite().all():
+            raise InputError("checkpoint.not_finite", file=file, name=found.upstream[name])
 
 
 def listed(names: Iterable[str]) -> str:
@@ -94,12 +97,7 @@ def _entry(checkpoint: Checkpoint, found: Recognised, parameters: int) -> Entry:
     choices, config, family = found.choices, found.config, FAMILIES[found.family]
     classes = getattr(config, "num_classes", 0)
     names = choices.told.get("classes", ())
-    mean, std = tuple(choices.pick("mean")), tuple(choices.pick("std"))
-    if found.family == "swin":
-        side = choices.told.get("input_size") or choices.pick("img_size")
-    else:  # an MAE takes no other size than its table's
-        side = config.img_size if found.family == "mae" else choices.told.get("input_size", config.img_size)
-        side -= side % config.patch_size
+    mean, std, side = tuple(choices.pick("mean")), tuple(choices.pick("std")), _side(found)
     facts = {"source": found.source, "assumed": tuple(choices.assumed), "set_aside": found.set_aside,
              "uses": USES[found.family], "tensors": len(checkpoint.tensors), "dtypes": _dtypes(checkpoint)}
     return Entry(
@@ -107,6 +105,17 @@ def _entry(checkpoint: Checkpoint, found: Recognised, parameters: int) -> Entry:
         mean=mean, std=std, input_size=side, parameters=parameters, paper=family.paper, licence="?",
         classes=names if len(names) == classes else tuple(str(number) for number in range(classes)),
         size_bytes=checkpoint.size_bytes, facts=facts, file=checkpoint.file)
+
+
+def _side(found: Recognised) -> int:
+    """Of the square that it is shown with: as told, where that can be drawn, else what its tables are made for."""
+    config, told = found.config, found.choices.told.get("input_size", 0)
+    if found.family == "mae":  # takes no other size
+        return config.img_size
+    side = told
+    if not config.patch_size <= told <= LARGEST:
+        side = min(config.img_size if found.family == "vit" else found.choices.pick("img_size"), LARGEST)
+    return side - side % config.patch_size
 
 
 def _dtypes(checkpoint: Checkpoint) -> tuple[str, ...]:

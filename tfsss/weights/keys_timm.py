@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tfsss.errors import InputError
 from tfsss.layers.position import sincos_2d
-from tfsss.weights.layout import IMAGENET, Renamed, check_filled, class_names, is_whole, pictures_of
+from tfsss.weights.layout import IMAGENET, Renamed, check_filled, class_names, is_whole, pictures_of, under_our_names
 from tfsss.weights.reading import Checkpoint
 
 MARK = "patch_embed.proj.weight"
@@ -24,8 +24,11 @@ RULES = [(re.compile(pattern), ours) for pattern, ours in (
     (r"^pre_logits\.fc\.", "pre_logits.0."),
     (r"^head\.fc\.", "head."),  # timm's Swin
 )]
-BUFFERS = re.compile(r"\.(relative_position_index|attn_mask)$")
-PROJECTION = re.compile(r"^head\.(mlp|last_layer)\b")  # of DINO: what its two networks are compared by
+ASIDE = (
+    (re.compile(r"\.(relative_position_index|attn_mask)$"), "buffer"),
+    (re.compile(r"^head\.(mlp|last_layer)\b"), "projection"),  # of DINO: what its two networks are compared by
+)
+ROUNDED = re.compile("siglip|so400m|tips|quickgelu")  # architectures of timm with an approximate GELU
 ENDS_WITH_MERGING = "layers.0.downsample.reduction.weight"  # timm's Swin starts a stage with its merging instead
 TOLERANCE = 2e-3  # of a sin-cos table in half precision
 
@@ -37,14 +40,8 @@ def rename(checkpoint: Checkpoint) -> Renamed | None:
     """
     if not any(name.endswith(MARK) for name in checkpoint.tensors):
         return None
-    upstream, set_aside = {}, {}
-    for theirs in checkpoint.tensors:
-        if BUFFERS.search(theirs):
-            set_aside[theirs] = "buffer"
-        elif PROJECTION.search(theirs):
-            set_aside[theirs] = "projection"
-        else:
-            upstream[_ours(theirs)] = theirs
+    set_aside = {theirs: reason for theirs in checkpoint.tensors for pattern, reason in ASIDE if pattern.search(theirs)}
+    upstream = under_our_names(checkpoint, lambda theirs: None if theirs in set_aside else _ours(theirs))
     early = any(name.startswith("layers.") for name in upstream) and ENDS_WITH_MERGING not in upstream
     if early:
         upstream = {_merging_last(ours): theirs for ours, theirs in upstream.items()}
@@ -113,6 +110,8 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
     arguments = arguments if isinstance(arguments, dict) else {}
     if str(arguments.get("act_layer", "gelu")).lower() not in ("gelu", "none"):
         raise InputError("checkpoint.setting", key="act_layer", value=arguments["act_layer"], known="gelu")
+    if ROUNDED.search(str(settings.get("architecture", ""))):
+        raise InputError("checkpoint.activation", architecture=settings["architecture"])
     told = pictures_of(pictures, "mean", "std") | class_names(settings.get("label_names"))
     if is_whole(arguments.get("num_heads")):
         told["num_heads"] = arguments["num_heads"]

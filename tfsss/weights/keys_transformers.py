@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from tfsss.errors import InputError
-from tfsss.weights.layout import IMAGENET, Renamed, check_filled, class_names, is_part, is_whole, pictures_of
+from tfsss.weights.layout import (
+    IMAGENET, Renamed, check_filled, class_names, is_part, is_whole, pictures_of, under_our_names,
+)
 from tfsss.weights.reading import Checkpoint
 
 MARK = "embeddings.patch_embeddings.projection.weight"
@@ -43,6 +45,8 @@ RULES = [(re.compile(pattern), ours) for pattern, ours in (
     (r"^(cls_)?classifier\.", "head."),
 )]
 
+ASIDE = {"embeddings.mask_token": "mask_token", ".relative_position_index": "buffer"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
@@ -66,6 +70,7 @@ KINDS = {
 TOLD = {  # our choice -> the key of config.json, and whether a value is one
     "num_heads": ("num_attention_heads", is_whole), "decoder_num_heads": ("decoder_num_attention_heads", is_whole),
     "img_size": ("image_size", is_whole), "norm_eps": ("layer_norm_eps", is_part),
+    "depth": ("num_hidden_layers", is_whole), "decoder_depth": ("decoder_num_hidden_layers", is_whole),
     "mask_ratio": ("mask_ratio", is_part), "norm_pix_loss": ("norm_pix_loss", lambda value: isinstance(value, bool)),
 }
 
@@ -77,21 +82,16 @@ def rename(checkpoint: Checkpoint) -> Renamed | None:
     """
     if not any(name.endswith(MARK) for name in checkpoint.tensors):
         return None
-    upstream, set_aside = {}, {}
-    for theirs in checkpoint.tensors:
-        if theirs.endswith("embeddings.mask_token"):
-            set_aside[theirs] = "mask_token"
-        elif theirs.endswith("relative_position_index"):
-            set_aside[theirs] = "buffer"
-        else:
-            upstream[_ours(theirs)] = theirs
+    set_aside = {theirs: reason for theirs in checkpoint.tensors
+                 for end, reason in ASIDE.items() if theirs.endswith(end)}
+    upstream = under_our_names(checkpoint, lambda theirs: None if theirs in set_aside else _ours(theirs))
     state = {ours: checkpoint.tensors[theirs] for ours, theirs in upstream.items()}
     if "patch_embed.proj.weight" not in state:  # part of something larger
         return None
     check_filled(checkpoint.file.name, state)
     state, upstream = _joined(state, upstream)
     settings = checkpoint.settings if "model_type" in checkpoint.settings else {}
-    model_type = settings.get("model_type", _kind_of(state))
+    model_type = str(settings.get("model_type", _kind_of(state)))
     if model_type not in KINDS:
         raise InputError("checkpoint.other_model", model=model_type, known=", ".join(KINDS))
     kind = KINDS[model_type]
@@ -108,7 +108,7 @@ def rename(checkpoint: Checkpoint) -> Renamed | None:
         told.setdefault("input_size", 16 * state["patch_embed.proj.weight"].shape[-1])  # of its table, 37 x 37, a part
     usual = {"norm_eps": kind.norm_eps, "norm_pix_loss": False, "mask_ratio": 0.75, "mean": kind.statistics[0],
              "std": kind.statistics[1]}
-    told["pos_antialias"] = kind.pos_antialias
+    told |= {"pos_antialias": kind.pos_antialias, "pool": "token"}
     return Renamed(source=f"transformers, {kind.name}", state=state, upstream=upstream, set_aside=set_aside, told=told,
                    usual=usual)
 

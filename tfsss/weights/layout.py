@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from tfsss.errors import InputError
+from tfsss.weights.reading import Checkpoint
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -23,6 +24,21 @@ class Renamed:
     set_aside: dict[str, str]  # their name -> why the model has no place for it
     told: dict[str, Any]  # choices that tensors cannot tell, from what stands beside them
     usual: dict[str, Any] = field(default_factory=dict)  # the same, by the habit of the source
+
+
+def under_our_names(checkpoint: Checkpoint, ours: Callable[[str], str | None]) -> dict[str, str]:
+    """Our name -> theirs, for every tensor to which `ours` gives one.
+
+    Raises:  InputError: two tensors of the file come to the same name, so that one would be lost.
+    """
+    upstream = {}
+    for theirs in checkpoint.tensors:
+        if (name := ours(theirs)) is None:
+            continue
+        if name in upstream:
+            raise InputError("checkpoint.twice", file=checkpoint.file.name, one=upstream[name], other=theirs)
+        upstream[name] = theirs
+    return upstream
 
 
 def check_filled(file: str, state: Mapping[str, Tensor]) -> None:
@@ -58,11 +74,12 @@ def is_part(value: Any) -> bool:
 
 
 def pictures_of(settings: Mapping[str, Any], mean: str, std: str) -> dict[str, Any]:
-    """Mean, deviation and side of the pictures, where settings have them in full."""
+    """Mean, deviation and side of the pictures, where settings have them in full and they make sense."""
     found = {}
-    for ours, theirs in (("mean", mean), ("std", std)):
+    for ours, theirs, least in (("mean", mean, 0.0), ("std", std, 1e-3)):
         if _numbers(settings.get(theirs)) and len(settings[theirs]) == 3:
-            found[ours] = tuple(settings[theirs])
+            if all(least <= each <= 255 for each in settings[theirs]):
+                found[ours] = tuple(settings[theirs])
     sizes = settings.get("crop_size") or settings.get("input_size") or settings.get("size")
     if isinstance(sizes, dict):
         sizes = sizes.get("height", sizes.get("shortest_edge"))

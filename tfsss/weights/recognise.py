@@ -80,8 +80,20 @@ class _Shapes:
         return shape
 
     def count(self, pattern: str) -> int:
-        """How many different numbers stand where the pattern has its group."""
-        return len({found[1] for name in self.state if (found := re.match(pattern, name))})
+        """How many blocks there should be by the numbers in their names, the pattern's group; one may lack."""
+        numbers = {int(found[1]) for name in self.state if (found := re.match(pattern, name))}
+        return min(max(numbers, default=-1) + 1, 2 * len(numbers))
+
+    def depth(self, choices: Choices, name: str, pattern: str) -> int:
+        """How many blocks were told, so that the last cannot lack unnoticed, else are there.
+
+        Raises:  InputError: a number that would take long to build, and is not meant for these tensors.
+        """
+        count = self.count(pattern)
+        told = choices.told.get(name, count)
+        if told > 2 * count:
+            raise InputError("checkpoint.other_settings", key=name, said=told, found=count)
+        return told
 
     def patches(self) -> tuple[int, int]:
         """(d, p).  Raises: InputError: patches that are not square, or pictures that are not RGB."""
@@ -122,10 +134,11 @@ def _vit(shapes: _Shapes, choices: Choices) -> ViTConfig:
     if pooled_norm or not class_token:
         pool = "mean"
     else:
-        pool = choices.told.get("pool", "token")  # a model with a last norm and another pooling says so, or nobody can
+        pool = "token" if distilled or not _classes(state) else choices.pick("pool", "token")
     return ViTConfig(
         img_size=side * patch, patch_size=patch, num_classes=_classes(state), embed_dim=width,
-        depth=shapes.count(r"blocks\.(\d+)\."), num_heads=shapes.heads(choices, "num_heads", width, PER_HEAD),
+        depth=shapes.depth(choices, "depth", r"blocks\.(\d+)\."),
+        num_heads=shapes.heads(choices, "num_heads", width, PER_HEAD),
         mlp_ratio=shapes.ratio("blocks.0", width), qkv_bias="blocks.0.attn.qkv.bias" in state,
         proj_bias="blocks.0.attn.proj.bias" in state, class_token=class_token, distillation_token=distilled,
         num_registers=shapes.of("reg_token", 3)[1] if "reg_token" in state else 0, prefix_has_position=prefix,
@@ -140,8 +153,10 @@ def _mae(shapes: _Shapes, choices: Choices) -> MAEConfig:
     decoder_width = shapes.of("decoder_embed.weight", 2)[0]
     return MAEConfig(
         img_size=shapes.grid(1)[0] * patch, patch_size=patch, embed_dim=width,
-        depth=shapes.count(r"blocks\.(\d+)\."), num_heads=shapes.heads(choices, "num_heads", width, PER_HEAD),
-        decoder_embed_dim=decoder_width, decoder_depth=shapes.count(r"decoder_blocks\.(\d+)\."),
+        depth=shapes.depth(choices, "depth", r"blocks\.(\d+)\."),
+        num_heads=shapes.heads(choices, "num_heads", width, PER_HEAD),
+        decoder_embed_dim=decoder_width,
+        decoder_depth=shapes.depth(choices, "decoder_depth", r"decoder_blocks\.(\d+)\."),
         decoder_num_heads=shapes.heads(choices, "decoder_num_heads", decoder_width, DECODER_PER_HEAD),
         mlp_ratio=shapes.ratio("blocks.0", width), mask_ratio=choices.pick("mask_ratio"),
         norm_pix_loss=choices.pick("norm_pix_loss"), norm_eps=choices.pick("norm_eps"))
