@@ -368,7 +368,7 @@ def test_the_command_line_says_what_a_file_is(tmp_path, capsys):
     state = timm_vit(num_classes=0).state_dict() | {"mask_token": torch.ones(1, 128)}
     assert main(["check", str(saved(state, tmp_path / "dinov2.pth"))]) == 0
     said = capsys.readouterr().out
-    for part in ("DINOv2, the authors' release", "family      vit", "num_heads            2  (by habit",
+    for part in ("DINOv2, under its authors' names", "family      vit", "num_heads            2  (by habit",
                  "attention", "mask_token", SET_ASIDE["mask_token"], "128 x 128"):
         assert part in said, said
     assert main(["check", str(tmp_path / "absent.pth")]) == 1

@@ -80,15 +80,15 @@ def _source(checkpoint: Checkpoint, state: Mapping[str, Tensor], set_aside: Mapp
         return f"timm, {checkpoint.settings['architecture']}", True
     if any(name.startswith("layers.") for name in state):
         return ("timm, Swin" if early or any(name.startswith("head.fc.") for name in checkpoint.tensors)
-                else "Swin, the authors' release"), False
+                else "Swin, under its authors' names"), False
     if "mask_token" in set_aside.values():
-        return "DINOv2, the authors' release", "reg_token" in state
+        return "DINOv2, under its authors' names", "reg_token" in state
     if {"teacher", "student"} & set(checkpoint.wrapper):
-        return f"DINO, the authors' release ({checkpoint.wrapper[0]})", False
+        return f"DINO, under its authors' names ({checkpoint.wrapper[0]})", False
     if any(name.startswith("decoder_") for name in state):
-        return "MAE, the authors' release", False
+        return "MAE, under its authors' names", False
     if is_sincos(state):
-        return "MAE, the authors' release, encoder only", False
+        return "MAE, under its authors' names, encoder only", False
     return "timm, DeiT" if "dist_token" in state else "timm, ViT", True
 
 
