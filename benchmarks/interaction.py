@@ -59,14 +59,14 @@ class Case:
 def segments(key: str) -> Callable[[Page, int], None]:
     """Clicks the options of a segmented control in turn."""
     def act(page: Page, turn: int) -> None:
-        options = page.locator(f".st-key-{key} button[role=radio], .st-key-{key} button[kind^=segmented]")
+        options = page.locator(f".st-key-{key} [role=radio], .st-key-{key} button[kind^=segmented]")
         options.nth(turn % options.count()).click()
     return act
 
 
 def thumbnails(page: Page, turn: int) -> None:
     """Goes back and forth between two pictures whose forwards are cached."""
-    page.locator(f".st-key-thumb_{('coffee', 'cat')[turn % 2]} button").click()
+    page.locator(f".st-key-thumb_{('coffee', 'cat')[turn % 2]} button").first.click()
 
 
 def uploads(folder: Path) -> Callable[[Page, int], None]:
@@ -84,12 +84,12 @@ def uploads(folder: Path) -> Callable[[Page, int], None]:
 def cases(folder: Path) -> Iterator[Case]:
     """Every row."""
     new = uploads(folder)
-    for page in ("home", "patches", "attention", "position"):
+    for page in ("home", "patches", "attention", "mae"):
         yield Case(page=page, what="another picture, seen before", target=60, act=thumbnails)
-    yield Case(page="patches", what="padding policy", target=60, act=segments("patches_policy"))
-    yield Case(page="attention", what="query", target=60, act=segments("attention_query"))
-    yield Case(page="position", what="layout", target=60, act=segments("position_kind"))
-    for page in ("home", "patches", "attention"):
+    for page, key in (("patches", "patch_size"), ("attention", "query"), ("position", "view"), ("masks", "step"),
+                      ("swin", "step"), ("mae", "pattern")):
+        yield Case(page=page, what=key, target=60, act=segments(f"{page}_{key}"))
+    for page in ("home", "patches", "attention", "mae"):
         yield Case(page=page, what="a new picture through the model", target=300, act=new, event="change")
 
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tfsss.errors import InputError

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from tests.data.test_photos import BLUE, GREEN, GREY, RED, write_pack
 from tfsss.models.vit import ViTConfig
 from tfsss.train.__main__ import RECIPES, arguments, main
-from tfsss.train.recipe import ASSETS, load_exported, measure
+from tfsss.train.recipe import ASSETS, load_exported
 
 ROOT = Path(__file__).parents[2]
 COLOURS = [(RED, "red", 0), (GREEN, "green", 1), (BLUE, "blue", 2), (GREY, "grey", 3)]

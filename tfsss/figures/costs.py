@@ -37,7 +37,8 @@ def cost_svg(sizes: np.ndarray, costs: Mapping[str, np.ndarray], *, here: tuple[
     text, here_x = meaning("text", theme), float(across(math.log10(present_size)))
     parts.append(f'<path d="M{here_x:.1f} {area[1]}V{area[3]}" stroke="{text}" stroke-dasharray="2 3"/>')
     for order, (name, multiples) in enumerate(costs.items()):
-        color, dash, y = palette_color(order + NEUTRAL, theme), STROKES[DASHES[order % len(DASHES)]], TOP + 18 * order + 4
+        color, dash = palette_color(order + NEUTRAL, theme), STROKES[DASHES[order % len(DASHES)]]
+        y = TOP + 18 * order + 4
         line = f'fill="none" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}"'
         parts += [f'<path d="{path(across(np.log10(sizes)), up(np.log10(multiples)))}" {line}/>',
                   f'<path d="M{LEFT} {y}h26" {line}/><text x="{LEFT + 32}" y="{y + 4}">{escape(name)}</text>',

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from tfsss.data.inpainting import harmonic_filled, mean_filled
 from tfsss.data.photos import MEAN, STD, Photos, data_folder, read_photos
-from tfsss.layers.masking import count_kept
 from tfsss.layers.patch import CHANNELS_LAST, patchify, unpatchify
 from tfsss.models.mae import VARIANTS, MAEConfig, MaskedAutoencoder, Reconstruction, mean_error
 from tfsss.train.classify import normalise

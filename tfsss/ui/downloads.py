@@ -15,6 +15,16 @@ from tfsss.ui.language import language, sentences, t
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Taken:
+    """What a view gives to the downloads: its picture, its own arrays, and the lines that compute them."""
+
+    png: Callable[[], bytes]
+    arrays: Callable[[], Mapping[str, np.ndarray]]
+    imports: str
+    lines: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Download:
     """One button; its bytes are made when it is pressed."""
 

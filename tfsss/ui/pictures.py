@@ -113,5 +113,6 @@ def _thumbnails() -> dict[str, str]:
 def _thumbnail_css(chosen: str) -> str:
     rules = [f".st-key-thumb_{name} button {{ background-image: url({data}); }}"
              for name, data in _thumbnails().items()]
-    rules.append(f".st-key-thumb_{chosen} button {{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }}")
+    rules.append(f".st-key-thumb_{chosen} button "
+                 "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }")
     return "\n".join(rules)

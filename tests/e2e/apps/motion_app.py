@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.figures.overlay import jpeg
-from tfsss.ui.motion import BLANK, HATCHED, PICTURE, Step, motion, pack_steps
+from tfsss.ui.motion import HATCHED, PICTURE, Step, motion, pack_steps
 
 step = st.segmented_control("Step", [0, 1, 2], default=0, key="step", required=True)
 y, x = np.mgrid[:6, :8]

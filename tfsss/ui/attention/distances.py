@@ -9,7 +9,8 @@ from tfsss.figures.color import meaning
 from tfsss.figures.lines import Curve, line_figure
 from tfsss.figures.maps import palette_png
 from tfsss.ui import frame, lecture
-from tfsss.ui.attention.subject import Subject, Taken, head_numbers
+from tfsss.ui.attention.subject import Subject, head_numbers
+from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import DISTANCES_LINES, sheet
 from tfsss.ui.language import t
 

@@ -11,7 +11,8 @@ from tfsss.explain.attention import of_query, on_grid
 from tfsss.figures.maps import montage
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, frame, lecture, state
-from tfsss.ui.attention.subject import Subject, Taken
+from tfsss.ui.attention.subject import Subject
+from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import HEADS_LINES, sheet
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t

@@ -15,7 +15,8 @@ from tfsss.figures.color import meaning
 from tfsss.figures.lines import Curve, line_figure
 from tfsss.ui import frame, lecture, state
 from tfsss.ui.attention import methods
-from tfsss.ui.attention.subject import Subject, Taken, relevant, rolled
+from tfsss.ui.attention.subject import Subject, relevant, rolled
+from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import MEASURED_LINES, METHODS_IMPORTS
 from tfsss.ui.language import t
 

@@ -12,7 +12,8 @@ from tfsss.explain.relevance import Relevance
 from tfsss.explain.rollout import FUSIONS, Rollout
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, lecture, state
-from tfsss.ui.attention.subject import Subject, Taken, relevant, rolled, together
+from tfsss.ui.attention.subject import Subject, relevant, rolled, together
+from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import METHODS_IMPORTS, METHODS_LINES, sheet
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,16 +50,6 @@ class Subject:
         names = [t("attention.token.class")] * config.class_token
         names += [t("attention.token.distillation")] * config.distillation_token
         return names + [t("attention.token.register", number=number) for number in range(config.num_registers)]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Taken:
-    """What a view gives to the downloads: its picture, its own arrays, and the lines that compute them."""
-
-    png: Callable[[], bytes]
-    arrays: Callable[[], Mapping[str, np.ndarray]]
-    imports: str
-    lines: str
 
 
 def current() -> Subject:

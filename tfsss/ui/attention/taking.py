@@ -10,7 +10,8 @@ import streamlit as st
 from PIL import Image
 
 from tfsss.ui import downloads
-from tfsss.ui.attention.subject import Subject, Taken
+from tfsss.ui.attention.subject import Subject
+from tfsss.ui.downloads import Taken
 from tfsss.ui.pictures import OWN
 
 HEIGHT, GAP = 448, 8  # pixels of a sheet's pictures, and between them

@@ -12,7 +12,8 @@ from tfsss.explain.attention import on_grid, received
 from tfsss.explain.features import LONGER, Outliers, outliers
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, lecture, state
-from tfsss.ui.attention.subject import Subject, Taken, feature_components, together
+from tfsss.ui.attention.subject import Subject, feature_components, together
+from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import TOKENS_LINES, sheet
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t

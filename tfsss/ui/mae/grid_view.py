@@ -85,8 +85,8 @@ def draw_curve(made: list[RatioGrid]) -> None:
     losses = np.stack([row.loss_masked[0] for row in made])  # r s
     mean, spread = losses.mean(axis=1), losses.std(axis=1)
     curve = Curve(name=t("mae.grid.curve"), x=percent, y=mean, spread=spread, color="#D55E00")
-    plot = plot_svg([curve], x_title=t("mae.grid.x"), y_title=t("mae.grid.y"), theme=frame.theme(), size=(310, 280), x_range=(0, 100),
-                    y_range=(0.0, float((mean + spread).max()) * 1.08))
+    plot = plot_svg([curve], x_title=t("mae.grid.x"), y_title=t("mae.grid.y"), theme=frame.theme(), size=(310, 280),
+                    x_range=(0, 100), y_range=(0.0, float((mean + spread).max()) * 1.08))
     words = [f"{ratio:.0f} %: {middle:.3f} ± {half:.3f}" for ratio, middle, half in zip(percent, mean, spread)]
     alt = f'{t("mae.grid.curve")}. {"; ".join(words)}'
     st.html(f'<img class="mae-curve" alt="{escape(alt)}" decoding="sync" src="{address(plot.svg.encode())}">')

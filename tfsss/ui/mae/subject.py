@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from tfsss.explain.mae import Fills, Guess, Masking, fills, guess, masking
 from tfsss.explain.mae_targets import WaysBack, ways_back
 from tfsss.figures.bitmap import from_bitmap
 from tfsss.models.mae import VARIANTS
-from tfsss.ui import cache, pictures
+from tfsss.ui import cache, downloads, pictures
 from tfsss.weights import Loaded
 
 WEIGHTS, UNTRAINED = "mae_photos112", "small_112"  # the trained ones, and the shape that runs while they are not here
@@ -80,13 +79,9 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Taken:
-    """What a view gives to the downloads: its picture, its arrays, and the lines that compute them."""
+class Taken(downloads.Taken):
+    """What a view gives to the downloads and to the foot of the page."""
 
-    png: Callable[[], bytes]
-    arrays: Callable[[], Mapping[str, np.ndarray]]
-    imports: str
-    lines: str
     forward_ms: float | None = None
     ran: bool = True  # whether a model did
 

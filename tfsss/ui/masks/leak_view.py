@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from tfsss.explain import masks
 from tfsss.explain.arrays import arrays_of
 from tfsss.explain.leaks import Leaks, leaks
 from tfsss.figures.numbers import Numbers

@@ -13,7 +13,7 @@ from tfsss.ui import lecture, state
 from tfsss.ui.language import t
 from tfsss.ui.masks import show, typed
 from tfsss.ui.masks.batch_view import short, start
-from tfsss.ui.masks.show import Taken, across, say
+from tfsss.ui.masks.show import Taken, say
 from tfsss.ui.masks.typed import Given
 
 LINES = """done = strings.run(loaded, pairs, groups)

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.explain import position
+from tfsss.explain.arrays import arrays_of
 from tfsss.explain.position import Bias, RelativeSteps
 from tfsss.figures.color import meaning
 from tfsss.figures.maps import montage, palette_png
@@ -13,7 +14,7 @@ from tfsss.ui import frame, state
 from tfsss.ui.language import t
 from tfsss.ui.position.chosen import STEPS, Chosen
 from tfsss.ui.position.encodings import matrix
-from tfsss.ui.position.show import MOST_CELLS, Axis, Drawn, by_name, heat, number, say, thinned
+from tfsss.ui.position.show import MOST_CELLS, Axis, Drawn, heat, number, say, thinned
 from tfsss.ui.position.sources import code, kept, pairs_of, script, source
 
 MOST_NUMBERS = 16  # tokens of a window whose matrix is written out in numbers
@@ -26,7 +27,7 @@ def draw_bias(chosen: Chosen) -> Drawn:
     known = np.isfinite(bias.bias)[None]
     return Drawn(png=lambda: montage(np.nan_to_num(bias.bias)[None], scale="signed", allowed=known, gap=8,
                                      zoom=max(1, 200 // bias.bias.shape[1])),
-                 arrays=lambda: by_name(bias=bias),
+                 arrays=lambda: arrays_of(bias=bias),
                  script=script(chosen, f"bias = {code(chosen)}", "known = np.isfinite(bias.bias)[None]",
                                "print(bias.slopes if bias.slopes.size else bias.table)",
                                "maps = np.nan_to_num(bias.bias)[None]",
@@ -85,7 +86,7 @@ def draw_steps(chosen: Chosen) -> Drawn:
         say(t("position.step.row", query=chosen.query))
         st.html(row_table(chosen, steps))
     return Drawn(png=lambda: palette_png(steps.index, zoom=max(4, 400 // len(steps.index))),
-                 arrays=lambda: by_name(steps=steps),
+                 arrays=lambda: arrays_of(steps=steps),
                  script=script(chosen, f"steps = position.relative_steps({chosen.grid})",
                                "print(steps.offsets[..., 0], steps.offsets[..., 1], steps.index, sep='\\n\\n')",
                                'Path("position.png").write_bytes(palette_png(steps.index, zoom=24))'))

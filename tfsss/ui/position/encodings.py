@@ -9,6 +9,7 @@ import streamlit as st
 
 from tfsss.errors import InputError
 from tfsss.explain import position
+from tfsss.explain.arrays import arrays_of
 from tfsss.explain.position import ByDistance, Encoding, Similarity, Waves
 from tfsss.figures.lines import Curve, palette_color
 from tfsss.figures.maps import montage, palette_png
@@ -16,7 +17,7 @@ from tfsss.figures.scales import top
 from tfsss.ui import frame
 from tfsss.ui.language import t
 from tfsss.ui.position.chosen import Chosen
-from tfsss.ui.position.show import MOST_CELLS, Axis, Drawn, by_name, curves, heat, number, say, thin_note, thinned
+from tfsss.ui.position.show import MOST_CELLS, Axis, Drawn, curves, heat, number, say, thin_note, thinned
 from tfsss.ui.position.sources import code, kept, pairs_code, pairs_of, script, source
 
 MOST_WAVES = 8
@@ -38,7 +39,7 @@ def draw_map(chosen: Chosen) -> Drawn:
         t("position.clipped", end=number(vmax), largest=number(most)) if vmax < most else ""])))
     zoom = max(1, 1000 // max(count, width))
     return Drawn(png=lambda: palette_png(made.vectors, scale="signed", vmax=vmax, zoom=zoom),
-                 arrays=lambda: by_name(encoding=made),
+                 arrays=lambda: arrays_of(encoding=made),
                  script=script(chosen, f"encoding = {code(chosen)}",
                                "print(encoding.vectors.shape, encoding.vectors.min(), encoding.vectors.max())",
                                f'picture = palette_png(encoding.vectors, scale="signed", vmax={vmax}, zoom=4)',
@@ -62,7 +63,7 @@ def draw_similarity(chosen: Chosen) -> Drawn:
     with right:
         distance_curves([(t(f"position.kind.{chosen.kind}"), curve)], pairs)
         say(f"{spread_words(curve)} {note}", spread=f"{curve.spread.max():.4f}")
-    return Drawn(png=lambda: matrix_png(pairs), arrays=lambda: by_name(pairs=pairs, curve=curve),
+    return Drawn(png=lambda: matrix_png(pairs), arrays=lambda: arrays_of(pairs=pairs, curve=curve),
                  script=script(chosen, f"made = {code(chosen)}", f"pairs = {pairs_code(chosen, 'made')}",
                                "curve = position.by_distance(pairs)",
                                'print("largest spread at equal distance:", curve.spread.max())', *matrix_code("pairs")))
@@ -136,7 +137,7 @@ def draw_waves(chosen: Chosen) -> Drawn:
     return Drawn(
         png=lambda: montage(result.values.reshape(-1, 1, *whole) if made.grid is None else
                             result.values.reshape(1, -1, *whole), scale="signed", zoom=8, gap=8),
-        arrays=lambda: by_name(waves=result),
+        arrays=lambda: arrays_of(waves=result),
         script=script(chosen, f"encoding = {code(chosen)}", f"waves = position.waves(encoding, {result.channels})",
                       'print("wavelengths:", waves.wavelengths)', f"maps = waves.values.reshape(1, -1, *{whole})",
                       'Path("position.png").write_bytes(montage(maps, scale="signed", zoom=8, gap=8))'))

@@ -11,6 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from tfsss.explain import position, position_beyond
+from tfsss.explain.arrays import arrays_of
 from tfsss.explain.position import Bias
 from tfsss.explain.position_beyond import Placed, Resized
 from tfsss.figures.maps import montage
@@ -19,7 +20,7 @@ from tfsss.ui import frame
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
 from tfsss.ui.position.chosen import Chosen
-from tfsss.ui.position.show import Drawn, by_name, number, picture, say
+from tfsss.ui.position.show import Drawn, number, picture, say
 from tfsss.ui.position.sources import code, kept, pairs_code, pairs_of, script, source
 
 MOST_MATRIX = 350  # positions whose whole matrix travels to the browser
@@ -55,7 +56,7 @@ def draw_grid(chosen: Chosen) -> Drawn:
                                         gx=pairs.grid[1], low=number(pairs.low), high=number(pairs.high)))
         frame.bar(number(-vmax), number(vmax), t(f"position.unit.{pairs.measure}"), scale="signed")
         st.caption(t("position.tiles", rows=shown[0], columns=shown[1]))
-    return Drawn(png=lambda: drawn, arrays=lambda: by_name(pairs=pairs, tiles=tiles, patch=middle(pairs.grid)
+    return Drawn(png=lambda: drawn, arrays=lambda: arrays_of(pairs=pairs, tiles=tiles, patch=middle(pairs.grid)
                                                            if pinned is None else pinned),
                  script=script(chosen, f"made = {code(chosen)}", f"pairs = {pairs_code(chosen, 'made')}",
                                f"tiles = position.tiles(pairs) / {vmax}  # gy gx gy gx",
@@ -74,7 +75,7 @@ def draw_window(chosen: Chosen, bias: Bias) -> Drawn:
     say(t("position.random"))
     token = middle(bias.grid) if chosen.patch is None else chosen.patch
     maps = bias.bias[:, token].reshape(1, -1, *bias.grid)
-    return Drawn(png=lambda: montage(maps, scale="signed", zoom=24, gap=8), arrays=lambda: by_name(bias=bias),
+    return Drawn(png=lambda: montage(maps, scale="signed", zoom=24, gap=8), arrays=lambda: arrays_of(bias=bias),
                  script=script(chosen, f"bias = {code(chosen)}",
                                f"maps = bias.bias[:, {token}].reshape(1, -1, *bias.grid)",
                                'Path("position.png").write_bytes(montage(maps, scale="signed", zoom=24, gap=8))'))
@@ -101,7 +102,7 @@ def draw_resize(chosen: Chosen) -> Drawn:
     say(said, wanted=result.rows_wanted, given=result.rows_sliced)
     if result.refusal is not None:
         st.code(f"tokens + pos_embed[:, :{result.rows_wanted}]\nRuntimeError: {result.refusal}", language=None)
-    return Drawn(png=lambda: strip(result), arrays=lambda: by_name(resized=result),
+    return Drawn(png=lambda: strip(result), arrays=lambda: arrays_of(resized=result),
                  script=script(chosen, f"made = {code(chosen)}",
                                f"resized = position_beyond.resize(made, {new}, antialias={chosen.antialias})",
                                'for way in ("right", "transposed", "swapped", "sliced"):',

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.explain import position, position_beyond
+from tfsss.explain.arrays import arrays_of
 from tfsss.explain.position import Comparison
 from tfsss.explain.position_beyond import Extrapolation
 from tfsss.figures.lines import Curve
@@ -13,7 +14,7 @@ from tfsss.figures.maps import montage
 from tfsss.ui.language import t
 from tfsss.ui.position.chosen import Chosen
 from tfsss.ui.position.encodings import distance_curves, matrix, matrix_code, matrix_png
-from tfsss.ui.position.show import Drawn, by_name, curves, number, say
+from tfsss.ui.position.show import Drawn, curves, number, say
 from tfsss.ui.position.sources import code, kept, pairs_code, pairs_of, script, source
 
 
@@ -46,7 +47,7 @@ def draw_compare(chosen: Chosen) -> Drawn:
     return Drawn(
         png=lambda: montage(np.nan_to_num(np.stack([pairs.matrix for pairs in both.pairs])[None]), scale="signed",
                             zoom=max(1, 500 // len(both.pairs[0].matrix)), gap=16),
-        arrays=lambda: by_name(comparison=both),
+        arrays=lambda: arrays_of(comparison=both),
         script=script(chosen, f"first = {code(chosen)}", f"second = {code(chosen, chosen.other)}",
                       f"both = position.compare({pairs_code(chosen, 'first')},",
                       f"                        {pairs_code(chosen, 'second', chosen.other)})",
@@ -77,7 +78,7 @@ def draw_beyond(chosen: Chosen) -> Drawn:
         distance_curves(named, result.pairs, height=230)
         unseen_curve(result, trained)
         say(f"{defined_words(chosen, result)} {note}", defined=int(result.defined.sum()))
-    return Drawn(png=lambda: matrix_png(result.pairs), arrays=lambda: by_name(extrapolation=result),
+    return Drawn(png=lambda: matrix_png(result.pairs), arrays=lambda: arrays_of(extrapolation=result),
                  script=script(chosen, f"made = {code(chosen, past=True)}",
                                f"result = position_beyond.extrapolation(made, trained={trained}, length={length}, "
                                f'head={chosen.head}, measure="{chosen.measure}")',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from io import BytesIO
@@ -167,18 +167,3 @@ def _strips(plot: Plot, x: np.ndarray, say: Callable[[int], str]) -> str:
         f'<span class="at{" late" if place > 0.5 else ""}" style="left:{left:.2%};width:{right - left:.2%}" '
         f'data-say="{escape(say(int(index)))}"></span>'
         for index, place, left, right in zip(kept, places, edges, edges[1:]))
-
-
-def by_name(**results: object) -> dict[str, np.ndarray]:
-    """Every array and number of the results, named after where it stands: what the NPZ holds."""
-    found: dict[str, np.ndarray] = {}
-    for name, value in results.items():
-        if isinstance(value, np.ndarray):
-            found[name] = value
-        elif is_dataclass(value):
-            found |= by_name(**{f"{name}_{field.name}": getattr(value, field.name) for field in fields(value)})
-        elif isinstance(value, tuple) and any(is_dataclass(item) for item in value):
-            found |= by_name(**{f"{name}_{i}": item for i, item in enumerate(value)})
-        elif value is not None:
-            found[name] = np.asarray(value)
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from tfsss.explain.arrays import arrays_of
 from tfsss.explain.rotary import RotaryPairs, rotary_pairs
 from tfsss.figures.color import Theme, meaning
 from tfsss.figures.maps import palette_png
@@ -13,7 +14,7 @@ from tfsss.ui import frame
 from tfsss.ui.language import t
 from tfsss.ui.position.biases import table
 from tfsss.ui.position.chosen import Chosen
-from tfsss.ui.position.show import Axis, Drawn, by_name, heat, number, say, svg_address
+from tfsss.ui.position.show import Axis, Drawn, heat, number, say, svg_address
 from tfsss.ui.position.sources import kept, script
 
 LENGTH = 64  # positions of the matrix of scores
@@ -40,7 +41,8 @@ def draw_pairs(chosen: Chosen) -> Drawn:
         st.caption(t("position.rotary.diagonals", unequal=f"{result.unequal:.6f}",
                      span=number(float(np.ptp(result.scores)))))
     call = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return Drawn(png=lambda: palette_png(result.scores, scale="signed", zoom=10), arrays=lambda: by_name(rotary=result),
+    return Drawn(png=lambda: palette_png(result.scores, scale="signed", zoom=10),
+                 arrays=lambda: arrays_of(rotary=result),
                  script=script(chosen, f"result = rotary_pairs({chosen.width}, {call})",
                                "print(result.score, result.shifted_score, result.unequal)",
                                'Path("position.png").write_bytes(palette_png(result.scores, scale="signed", zoom=10))'))

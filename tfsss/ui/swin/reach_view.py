@@ -16,8 +16,8 @@ from tfsss.ui import cache, lecture, state
 from tfsss.ui.canvas import canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
 from tfsss.ui.swin.controls import cut_controls
-from tfsss.ui.swin.pieces import badges, figure, note, png, row, table
-from tfsss.ui.swin.subject import ROOM, SIDE, Cut, Subject, Taken
+from tfsss.ui.swin.pieces import badges, figure, note, png, row
+from tfsss.ui.swin.subject import ROOM, Cut, Subject, Taken
 
 THROUGH = ("model", "blocks")
 CANVAS, PANEL = 300, 168  # pixels

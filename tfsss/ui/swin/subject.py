@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from tfsss import weights
 from tfsss.data.images import Picture
 from tfsss.explain.swin import Windows, WindowWeights, window_weights, windows
 from tfsss.models.swin import VARIANTS
-from tfsss.ui import cache, pictures
+from tfsss.ui import cache, downloads, pictures
 from tfsss.weights import Loaded
 
 ROOM = "swin"
@@ -70,13 +69,9 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Taken:
-    """What a view gives to the downloads: its picture, its arrays, and the lines that compute both."""
+class Taken(downloads.Taken):
+    """What a view gives to the downloads and to the foot of the page."""
 
-    png: Callable[[], bytes]
-    arrays: Callable[[], Mapping[str, np.ndarray]]
-    imports: str
-    lines: str
     grid: tuple[int, int] | None = None  # of tokens that the model was fed; None = its own picture size
     forward_ms: float | None = None
     ran: bool = True  # whether the weights did
