@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tfsss import weights
 from tfsss.data.images import bundled, fit, load_image
 from tfsss.explain import attention
 from tfsss.explain.inputs import normalise
+from tfsss.explain.mae import guess, masking
+from tfsss.explain.sentence import sentence, words_of
 from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import sentences
 
@@ -165,6 +168,22 @@ def test_a_larger_patch_makes_a_shorter_sequence(visit, wait_idle):
     assert before != after and "4" in after  # 112 pixels hold 4 patches of 28
 
 
+@pytest.mark.parametrize("page", ["patches", "attention", "position", "masks", "swin", "mae"])
+def test_predict_first_hides_the_answer_and_reveals_it(visit, page):
+    opened = visit(page, "predict=1")
+    assert opened.locator(".st-key-answer_hidden").count() == 1
+    opened.locator(".st-key-reveal button").first.click()
+    opened.locator(".st-key-answer").first.wait_for(timeout=20_000)
+    assert opened.locator(".st-key-answer_hidden").count() == 0
+
+
+def test_another_language_renames_what_a_list_shows(visit):
+    opened = visit("patches", "lang=en")
+    opened.locator("[data-testid=stSidebar] .st-key-lang").get_by_text("中文").click()
+    named = sentences("zh", "app")["weights.auto"]
+    expect(opened.locator("[data-testid=stSidebar] [data-testid=stSelectbox] input")).to_have_value(named)
+
+
 def test_home_tiles_are_doors(visit):
     opened = visit("home", "image=flower&lang=zh")
     opened.locator(".st-key-tile_attention a").click()
@@ -173,9 +192,39 @@ def test_home_tiles_are_doors(visit):
     opened.wait_for_url("**image=flower**", timeout=20_000)
 
 
+def test_a_typed_sentence_is_what_attention_is_computed_on(visit):
+    shown = sentence(words_of("one two three"))
+    opened = visit("masks", "sentence=one+two+three")
+    opened.get_by_text(f"(n, d) = ({len(shown.words)}, {shown.x.shape[1]})").first.wait_for(timeout=20_000)
+    first = f"{shown.x[0, 0]:.2f}".replace("-", "−")
+    assert opened.get_by_text(first, exact=True).count() > 0
+
+
+def test_another_seed_hides_other_patches_and_its_loss_is_the_models(visit):
+    loaded = weights.load("mae_photos112")
+    pixels = fit(load_image(bundled()["cat"]), 112, 112)
+    opened = visit("mae", "seed=3")
+    for seed in (3, 4):
+        made = guess(pixels, loaded, masking(loaded.entry.config, "random", 0.75, seed=seed))
+        if seed == 4:
+            field = opened.locator(".st-key-mae_seed input")
+            field.fill("4")
+            field.press("Enter")
+        opened.get_by_text(f"{float(made.loss_masked):.3f}").first.wait_for(timeout=20_000)
+
+
+def test_the_roll_of_the_windows_stands_in_the_address(visit, wait_idle):
+    opened = visit("swin")
+    opened.locator(".st-key-swin_step [role=radio]").nth(3).click()
+    opened.wait_for_url("**step=shift**", timeout=20_000)
+    rolled = sentences("en", "swin")["step.shift.alt"].split("{")[0]
+    opened.locator(f".motion canvas[aria-label^='{rolled}']").first.wait_for(timeout=20_000)
+
+
 VIEWS = (("home", "home", "", "light"), ("patches", "patches", "image=coffee", "light"),
          ("attention", "attention", "image=coffee", "light"), ("position", "position", "kind=learned&view=grid", "light"),
-         ("attention-zh-dark", "attention", "image=flower&lang=zh", "dark"))
+         ("masks", "masks", "view=masks", "light"), ("swin", "swin", "image=temple&step=shift", "light"),
+         ("mae", "mae", "image=flower", "light"), ("attention-zh-dark", "attention", "image=flower&lang=zh", "dark"))
 
 
 @pytest.mark.parametrize(("name", "page", "query", "theme"), VIEWS)

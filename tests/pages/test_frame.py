@@ -16,6 +16,15 @@ from tfsss.ui.language import sentences
 PAGES = [listed.id for listed in CATALOG]
 
 
+def blocks(block) -> set[str]:
+    """The keys of all containers below this one."""
+    found = set()
+    for child in getattr(block, "children", {}).values():
+        key = getattr(getattr(child, "proto", None), "id", "")
+        found |= blocks(child) | {str(key).rsplit("-", 1)[-1]}
+    return found
+
+
 def picture_bytes(size: tuple[int, int] = (300, 200)) -> bytes:
     kept = BytesIO()
     Image.linear_gradient("L").convert("RGB").resize(size).save(kept, "PNG")
@@ -126,11 +135,10 @@ def test_lecture_mode_hides_nothing_but_the_sidebar_and_can_be_left(open_app, so
 
 def test_predict_first_hides_the_answer_until_it_is_asked_for(open_app, sound):
     app = open_app("patches", predict="1")
-    hidden = ".st-key-answer { visibility: hidden; }"
-    assert any(hidden in block.proto.body for block in app.get("html"))
+    assert "answer_hidden" in blocks(app.main)
     app.button(key="reveal").click().run()
     sound(app)
-    assert not any(hidden in block.proto.body for block in app.get("html"))
+    assert "answer_hidden" not in blocks(app.main) and "answer" in blocks(app.main)
 
 
 def test_there_are_eight_pictures_to_choose_from(open_app):

@@ -99,9 +99,8 @@ def foot(entry: Entry | None, forward_ms: float | None, downloads: list | None =
     drawing = (time.perf_counter() - st.session_state["_started"]) * 1000
     sentences = []
     if entry is not None:
-        millions = f"{entry.parameters / 1e6:.1f}"
-        sentences.append(t(f"app.foot.{entry.kind}", name=entry.name, id=entry.id, millions=millions, paper=entry.paper,
-                           licence=entry.licence))
+        sentences.append(t(f"app.foot.{entry.kind}", name=entry.name, id=entry.id, paper=entry.paper,
+                           parameters=f"{entry.parameters:,}", licence=entry.licence))
     if forward_ms is not None:
         sentences.append(t("app.foot.forward", ms=f"{forward_ms:.0f}"))
     sentences.append(t("app.foot.page", ms=f"{drawing:.0f}", device=f"CPU, {platform.machine()}"))

@@ -18,7 +18,6 @@ html { font-size: 24px !important; }
 .st-key-presenter { position: fixed; right: 0.8rem; bottom: 0.5rem; z-index: 1000; width: auto !important; }
 .st-key-presenter button { min-height: 2rem; padding: 0 0.6rem; }
 </style>"""
-HIDDEN = "<style>.st-key-answer { visibility: hidden; }</style>"
 
 
 def choose_lecture() -> None:
@@ -47,11 +46,10 @@ def _leave() -> None:
 @contextmanager
 def answer() -> Iterator[None]:
     """What "predict first" hides until it is revealed: the picture that the class is to guess."""
+    revealed = True
     if st.session_state["app_predict"]:
         revealed = st.session_state.get("revealed", False)
         st.button(t("app.hide" if revealed else "app.reveal"), key="reveal", shortcut="a", type="primary",
                   on_click=lambda: st.session_state.update(revealed=not revealed))
-        if not revealed:
-            st.html(HIDDEN)
-    with st.container(key="answer"):
+    with st.container(key="answer" if revealed else "answer_hidden"):
         yield

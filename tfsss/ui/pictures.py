@@ -14,6 +14,7 @@ from tfsss.ui import cache, guard, state
 from tfsss.ui.language import t
 
 OWN = "own"
+CHOSEN = "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }"  # the frame of a thumbnail
 TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 
 
@@ -38,7 +39,8 @@ def choose_picture() -> None:
     state.settle("image", "image", "cat", _known)
     _link_without_its_picture()
     st.markdown(f"**{t('app.image')}**")
-    st.html(f"<style>{_thumbnail_css(st.session_state['image'])}\n{_uploader_css()}</style>")
+    st.html(f"<style>{_thumbnail_css()}\n{_uploader_css()}</style>")
+    st.html(f"<style>.st-key-thumb_{st.session_state['image']} button {CHOSEN}</style>")
     with st.container(key="thumbs"):
         for name in bundled():
             st.button(t(f"images.name.{name}"), key=f"thumb_{name}", help=t(f"images.name.{name}"),
@@ -110,9 +112,7 @@ def _thumbnails() -> dict[str, str]:
             for name, path in bundled().items()}
 
 
-def _thumbnail_css(chosen: str) -> str:
-    rules = [f".st-key-thumb_{name} button {{ background-image: url({data}); }}"
-             for name, data in _thumbnails().items()]
-    rules.append(f".st-key-thumb_{chosen} button "
-                 "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }")
-    return "\n".join(rules)
+@functools.cache
+def _thumbnail_css() -> str:
+    return "\n".join(f".st-key-thumb_{name} button {{ background-image: url({data}); }}"
+                     for name, data in _thumbnails().items())

@@ -8,6 +8,7 @@ The address wins when it has changed since the app last wrote it; otherwise the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from zlib import crc32
 
 import streamlit as st
 
@@ -66,10 +67,20 @@ def choice(room: str, name: str, options: Sequence[str], *, default: str | None 
         value = st.segmented_control(t(f"{room}.{name}"), options, format_func=shown.get, key=key, required=True,
                                      help=help, label_visibility=visible)
     else:
-        value = st.selectbox(t(f"{room}.{name}"), options, format_func=shown.get, key=key, help=help,
-                             label_visibility=visible)
+        value = _select(t(f"{room}.{name}"), options, shown, key, help=help, label_visibility=visible)
     record(key, name, value, None if value == default else value)
     return value
+
+
+def _select(label: str, options: Sequence[str], shown: dict[str, str], key: str, **more: str | None) -> str:
+    """A list. The browser keeps the text of what was chosen, so options that are renamed need a widget of their own."""
+    widget = f"{key}_{crc32(repr(shown).encode()):08x}"
+    st.session_state[widget] = st.session_state[key]
+
+    def take() -> None:
+        st.session_state[key] = st.session_state[widget]
+
+    return st.selectbox(label, options, format_func=shown.get, key=widget, on_change=take, **more)
 
 
 def slide(room: str, name: str, low: float, high: float, default: float, *, step: float = 1,
