@@ -439,7 +439,7 @@ def test_every_photograph_and_note_has_its_words_and_source():
     notice = (TEXT.parent / "NOTICE").read_text(encoding="utf-8")
     words = {language: json.loads((TEXT / language / "images.json").read_text(encoding="utf-8"))
              for language in ("en", "zh")}
-    expected = {f"{kind}.{name}" for kind in ("name", "alt") for name in bundled()}
+    expected = {f"{kind}.{name}" for kind in ("name", "alt") for name in bundled()} | {"name.own"}  # the visitor's
     expected |= {f"note.{note}" for note in ("first_frame", "reduced", "stretched")}
     assert set(words["en"]) == set(words["zh"]) == expected
     assert all(path.name in notice for path in bundled().values())
