@@ -60,6 +60,7 @@ def segments(key: str) -> Callable[[Page, int], None]:
     """Clicks the options of a segmented control in turn."""
     def act(page: Page, turn: int) -> None:
         options = page.locator(f".st-key-{key} [role=radio], .st-key-{key} button[kind^=segmented]")
+        options.first.wait_for()
         options.nth((turn + 1) % options.count()).click()  # the first is chosen already
     return act
 
