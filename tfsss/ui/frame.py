@@ -8,7 +8,6 @@ from base64 import b64encode
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from tfsss.figures.color import Theme
 from tfsss.figures.maps import scale_bar
@@ -54,19 +53,8 @@ def title(room: str) -> None:
     """The page's question and its one sentence."""
     if "_started" not in st.session_state:  # not run by app.py: see tfsss/ui/__init__.py
         st.rerun()
-    if "_started" not in st.session_state:
-        run_app_instead()
     st.title(t(f"{room}.title"), anchor=False)
     st.markdown(t(f"{room}.lead"))
-
-
-def run_app_instead() -> None:
-    """A fresh server's first visitor came by a link to a page: Streamlit, which found `pages/`, ran it without app.py.
-
-    It goes by `st.navigation` from the first run of app.py on; this brings that about.
-    """
-    PagesManager.uses_pages_directory = False
-    st.rerun()
 
 
 def look(room: str) -> None:
