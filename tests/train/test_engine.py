@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from tfsss.errors import InputError
 from tfsss.models.vit import VARIANTS, VisionTransformer
 from tfsss.train import engine
-from tfsss.train.engine import LOG, Plan, Trainer, ema_weight, learning_rate, parameter_groups, shuffled
+from tfsss.train.engine import LOG, Plan, Trainer, ema_weight, learning_rate, shuffled
+from tfsss.train.optimisers import optimisers, parameter_groups
 
 PLAN = Plan(steps=60, batch_size=16, lr=0.02, warmup=5, precision="float32", evaluate_every=20, save_every=10)
 
@@ -48,9 +49,9 @@ def trainer(out, plan=PLAN, **options) -> Trainer:
 
 
 def everything(run: Trainer) -> dict[str, torch.Tensor]:
-    """Weights, average and the optimiser's moments, by name."""
-    moments = {f"{index}.{name}": value for index, state in run.optimiser.state_dict()["state"].items()
-               for name, value in state.items()}
+    """Weights, average and the optimisers' moments, by name."""
+    moments = {f"{place}.{index}.{name}": value for place, optimiser in enumerate(run.optimisers)
+               for index, state in optimiser.state_dict()["state"].items() for name, value in state.items()}
     return {f"model.{k}": v for k, v in run.model.state_dict().items()} | moments | {
         f"average.{k}": v for k, v in run.average.state_dict().items()}
 
@@ -136,10 +137,36 @@ def test_another_plan_does_not_go_on_from_this_checkpoint(tmp_path):
     assert trainer(tmp_path, dataclasses.replace(PLAN, save_every=7)).step == 4  # changes nothing that is computed
 
 
+def test_a_plan_can_be_lengthened_while_the_rate_is_held(tmp_path):
+    held = dataclasses.replace(PLAN, hold=30)
+    longer = dataclasses.replace(held, steps=90, hold=50)
+    whole, changed = trainer(tmp_path / "whole", longer), trainer(tmp_path / "changed", held, stop_at=22)
+    changed.run()
+    changed = trainer(tmp_path / "changed", longer)
+    assert changed.step == 23 and changed.run() and whole.run() and same(changed, whole)
+    fallen = trainer(tmp_path / "fallen", held, stop_at=40)
+    fallen.run()
+    with pytest.raises(InputError, match="steps = 60, this run has 90"):
+        trainer(tmp_path / "fallen", longer)
+
+
+def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
+    model = VisionTransformer(dataclasses.replace(VARIANTS["mini"], num_registers=2))
+    plan = dataclasses.replace(PLAN, optimiser="muon")
+    muon, adamw = optimisers(model, plan)
+    names = {id(value): name for name, value in model.named_parameters()}
+    taken = [{names[id(value)] for group in each.param_groups for value in group["params"]} for each in (muon, adamw)]
+    assert taken[0] == {name for name in names.values() if name.startswith("blocks.") and name.endswith("weight")
+                        and "norm" not in name}
+    assert taken[0].isdisjoint(taken[1]) and taken[0] | taken[1] == set(names.values())
+
+
 def test_learning_rate_rises_and_falls():
     plan = Plan(steps=110, batch_size=1, lr=0.4, warmup=10)
     assert learning_rate(plan, 0) == pytest.approx(0.04) and learning_rate(plan, 9) == pytest.approx(0.4)
     assert learning_rate(plan, 60) == pytest.approx(0.2) and learning_rate(plan, 110) == pytest.approx(0)
+    held = dataclasses.replace(plan, hold=40)
+    assert learning_rate(held, 49) == learning_rate(held, 10) == 0.4 and learning_rate(held, 80) == pytest.approx(0.2)
 
 
 def test_every_pass_takes_every_example_once():

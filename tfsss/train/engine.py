@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tfsss.errors import InputError
+from tfsss.train.optimisers import optimisers
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 
@@ -30,7 +31,9 @@ class Plan:
     steps: int
     batch_size: int
     lr: float  # the highest, reached at the end of the warm-up
-    warmup: int  # steps of linear rise; afterwards half a cosine down to 0
+    warmup: int  # steps of linear rise
+    hold: int = 0  # steps at the highest rate; afterwards half a cosine down to 0
+    optimiser: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices of the blocks, and AdamW for the rest
     weight_decay: float = 0.05  # of matrices and kernels only
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0  # largest norm of the whole gradient
@@ -61,13 +64,14 @@ class Task(Protocol):
 
 
 def learning_rate(plan: Plan, step: int) -> float:
-    """Linear warm-up, then half a cosine.
+    """Linear warm-up, a while at the top, then half a cosine.
 
     Source:  Loshchilov and Hutter 2017 (SGDR), arXiv:1608.03983, eq. 5 without restarts; warm-up Goyal et al. 2017.
     """
     if step < plan.warmup:
         return plan.lr * (step + 1) / plan.warmup
-    return plan.lr / 2 * (1 + math.cos(math.pi * (step - plan.warmup) / max(1, plan.steps - plan.warmup)))
+    falls = plan.warmup + plan.hold
+    return plan.lr / 2 * (1 + math.cos(math.pi * max(0, step - falls) / max(1, plan.steps - falls)))
 
 
 def ema_weight(plan: Plan, step: int) -> float:
@@ -87,15 +91,6 @@ def shuffled(length: int, batch_size: int, step: int, seed: int) -> Tensor:
     return torch.stack([orders[place // length][place % length] for place in places.tolist()])
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay for matrices and kernels; none for biases, norms, scales, tokens and position tables."""
-    tables = ("token", "pos_embed", "relative_position_bias_table")
-    trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-    decayed = [value for name, value in trained if value.ndim > 1 and not name.endswith(tables)]
-    plain = [value for name, value in trained if value.ndim <= 1 or name.endswith(tables)]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-
-
 @contextmanager
 def stop_requests() -> Iterator[list[int]]:
     """Signals that arrived (Ctrl-C, SIGTERM), collected instead of breaking off in the middle of a step."""
@@ -110,7 +105,7 @@ def stop_requests() -> Iterator[list[int]]:
 
 
 class Trainer:
-    """A model, its running average and its optimiser, somewhere on the way through a plan.
+    """A model, its running average and its optimisers, somewhere on the way through a plan.
 
     Args:    model: freshly made; recipes seed torch before they make it.
              out: folder of `checkpoint.pt` and `log.csv`; what is already there is continued.
@@ -121,28 +116,34 @@ class Trainer:
         self.task, self.plan, self.out, self.device = task, plan, out, device
         self.model = model.to(device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(parameter_groups(self.model, plan.weight_decay), lr=plan.lr,
-                                           betas=plan.betas, fused=True)
+        self.optimisers = optimisers(self.model, plan)
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
         if (out / CHECKPOINT).exists():
             self.restore()
 
     def restore(self) -> None:
+        """Go on from the checkpoint. A plan may be longer or shorter than its own as long as every step so far is the
+        same under both, as while the learning rate is held.
+        """
         state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
+        planned, done = Plan(**state["plan"]), range(state["step"])
+        same_rates = all(learning_rate(planned, step) == learning_rate(self.plan, step) for step in done)
+        free = {"evaluate_every", "save_every"} | ({"steps", "hold"} if same_rates else set())
         for name, new in dataclasses.asdict(self.plan).items():
-            if (old := state["plan"][name]) != new and name not in ("evaluate_every", "save_every"):
+            if (old := getattr(planned, name)) != new and name not in free:
                 raise InputError("train.other_plan", folder=str(self.out), name=name, old=old, new=new)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
         """Written beside the old checkpoint, then put in its place: there is always a whole one."""
         state = {"step": self.step, "seconds": self.seconds, "plan": dataclasses.asdict(self.plan),
                  "model": self.model.state_dict(), "average": self.average.state_dict(),
-                 "optimiser": self.optimiser.state_dict()}
+                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers]}
         half = self.out / f"{CHECKPOINT}.half"
         torch.save(state, half)
         os.replace(half, self.out / CHECKPOINT)
@@ -161,16 +162,17 @@ class Trainer:
     def train_step(self) -> float:
         """One step; torch is seeded for it first, so whatever is drawn in it follows from seed and step."""
         torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
-        for group in self.optimiser.param_groups:
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             group["lr"] = learning_rate(self.plan, self.step)
         self.model.train()
         batch = self.task.batch(self.step, torch.default_generator)
         with self.autocast():
             loss = self.task.loss(self.model, *(part.to(self.device) for part in batch))
-        self.optimiser.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(value, 1 - ema_weight(self.plan, self.step))
