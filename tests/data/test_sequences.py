@@ -18,6 +18,12 @@ def test_the_answer_is_reversed_upper_case_and_complemented(string, expected):
     assert sequences.answer(string) == expected
 
 
+@pytest.mark.parametrize(("string", "expected"), [("58+967", "5201"), ("0+0", "0"), ("9999999999+1", "00000000001"),
+                                                  ("007+3", "01")])
+def test_a_sum_is_written_units_first(string, expected):
+    assert sequences.answer(string) == expected
+
+
 def test_ids_come_back_as_strings():
     strings = ["abc12", "Z", "0aB9"]
     source, target = sequences.sources(strings), sequences.targets(strings)
@@ -27,7 +33,7 @@ def test_ids_come_back_as_strings():
     assert source[1].tolist() == [sequences.IDS["Z"], sequences.END, 0, 0, 0, 0]
     assert [sequences.text(row) for row in target] == strings
     assert sequences.text(target[0, :3]) == "ab"  # not ended yet
-    assert len(set(sequences.SYMBOLS)) == len(sequences.SYMBOLS) == 65
+    assert len(set(sequences.SYMBOLS)) == len(sequences.SYMBOLS) == 66
 
 
 def test_the_split_is_even_stable_and_never_crossed():
@@ -48,8 +54,17 @@ def test_draws_follow_the_generator_and_reach_every_length_and_character():
     assert {len(string) for string in sequences.draw(300, seeded(), shortest=17, longest=19)} == {17, 18, 19}
 
 
+def test_sums_of_every_length_are_drawn_on_both_sides():
+    drawn = sequences.draw(3000, seeded(1), task="add")
+    lengths = {tuple(map(len, string.split("+"))) for string in drawn}
+    assert lengths == {(a, b) for a in range(1, 11) for b in range(1, 11)}
+    assert not any(map(sequences.is_held_out, drawn))
+    assert all(map(sequences.is_held_out, sequences.draw(100, seeded(), task="add", held_out=True)))
+
+
 @pytest.mark.parametrize(("string", "sentence"), [("", "empty"), ("ab c", "unknown_character"),
-                                                  ("你好", "unknown_character")])
+                                                  ("你好", "unknown_character"), ("1+2+3", "no_sum"),
+                                                  ("a+1", "no_sum"), ("+1", "no_sum")])
 def test_what_cannot_be_read_is_said_in_both_languages(string, sentence):
     with pytest.raises(InputError) as caught:
         sequences.sources(["abc", string])

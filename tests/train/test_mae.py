@@ -13,7 +13,9 @@ from tfsss.layers.masking import shuffle_by
 from tfsss.models.mae import VARIANTS, MaskedAutoencoder
 from tfsss.train.classify import normalise
 from tfsss.train.engine import Trainer
-from tfsss.train.mae import RECIPE, Guessing, lattice, measured, pixel_mask
+from tfsss.train.mae import (
+    RECIPE, SEAMS, VISIBLE, Guessing, lattice, measured, pixel_mask, raw, seam_error,
+)
 
 CONFIG = VARIANTS["mini"]
 
@@ -84,6 +86,29 @@ def test_a_lattice_is_seen():
     assert lattice(ramp + ramp.mT, 8).item() == pytest.approx(1)
     steps = (torch.arange(32) // 8 * 4.0).expand(1, 3, 32, 32)
     assert lattice(ramp + ramp.mT + steps + steps.mT, 8).item() == pytest.approx(5)
+
+
+def test_the_seam_error_sees_steps_at_borders_and_nothing_else():
+    targets = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert seam_error(targets + 5, targets, 8).item() == pytest.approx(0)  # as steep as it should be
+    inside = targets.clone()
+    inside[..., 3, 3] += 1
+    assert seam_error(inside, targets, 8).item() == pytest.approx(0)
+    tiles = (torch.arange(32) // 8 % 2 * 2.0).expand(2, 3, 32, 32)  # a step of 2 at each border between columns
+    assert seam_error(targets + tiles, targets, 8).item() == pytest.approx(2.0)  # 4 there, 0 between rows
+
+
+def test_the_loss_is_the_papers_and_its_two_parts(photos):
+    torch.manual_seed(0)
+    model = MaskedAutoencoder(CONFIG).eval()
+    task = Guessing(photos, photos, RECIPE.plan, CONFIG)
+    images, noise = normalise(photos.pixels), torch.rand(12, 16, generator=torch.Generator().manual_seed(2))
+    made = model(images, noise)
+    visible = made.errors[made.shuffle.mask == 0].mean()
+    seams = seam_error(raw(made, CONFIG), images, CONFIG.patch_size)
+    expected = made.loss + VISIBLE * visible + SEAMS * seams
+    assert task.loss(model, images, noise).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert raw(made, CONFIG).shape == images.shape and visible > 0 and seams > 0
 
 
 def test_the_recipe_is_the_one_of_the_card():

@@ -61,6 +61,20 @@ def test_train_export_evaluate(tiny, tmp_path, capsys):
     assert not model.training and not any(value.requires_grad for value in model.parameters())
 
 
+def test_a_run_can_begin_with_exported_weights(tiny, tmp_path):
+    where = ["--data", str(tmp_path), "--weights", str(tmp_path / "weights")]
+    main(arguments(["vit", *where, "--out", str(tmp_path / "run")]))
+    main(arguments(["vit", "export", *where, "--out", str(tmp_path / "run")]))
+    file = tmp_path / "weights" / "vit_photos112.safetensors"
+    begun = tiny.trainer(str(tmp_path), tiny.plan, tmp_path / "more", start=file)
+    random = tiny.trainer(str(tmp_path), tiny.plan, tmp_path / "random")
+    assert begun.step == 0 and begun.task.evaluate(begun.average)["val_top1"] == 1.0
+    exported = load_file(file)
+    assert all(torch.equal(value, exported[name].float()) for name, value in begun.model.state_dict().items())
+    assert not any(torch.equal(value, exported[name].float()) for name, value in random.model.state_dict().items()
+                   if name.endswith("qkv.weight"))
+
+
 def test_no_data_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.delenv("TFSSS_DATA", raising=False)
     monkeypatch.delitem(sys.modules, "tfsss.train.__main__")  # imported above; here it is run

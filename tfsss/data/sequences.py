@@ -1,12 +1,17 @@
-"""A task for an encoder-decoder: a string of letters and digits is reversed, its letters made capitals, and each digit
-replaced by its nines' complement: abc12 -> 78CBA.
+"""Two tasks for one encoder-decoder, told apart by the plus sign.
+
+A string of letters and digits is reversed, its letters made capitals, and each digit replaced by its nines' complement:
+abc12 -> 78CBA.  Two numbers are added, and the sum is written units first, the order in which carries arise:
+58+967 -> 5201.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,25 +19,34 @@ from torch import Tensor
 from tfsss.errors import InputError
 
 PADDING, START, END = range(3)
-CHARACTERS = ascii_lowercase + ascii_uppercase + digits
-SYMBOLS = ("<pad>", "<start>", "<end>", *CHARACTERS)  # by id
+CHARACTERS = ascii_lowercase + ascii_uppercase + digits  # of a string to reverse
+PLUS = "+"
+SYMBOLS = ("<pad>", "<start>", "<end>", *CHARACTERS, PLUS)  # by id
 LONGEST = 16  # characters of a training string
+MOST_DIGITS = 10  # of each number in a training sum
+SUM = re.compile(rf"\d+\{PLUS}\d+", re.ASCII)
 IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
+
+Task = Literal["reverse", "add"]
 
 
 def answer(string: str) -> str:
-    """What the model should write.  Args: string: letters a-z, A-Z and digits 0-9."""
+    """What the model should write.  Args: string: letters a-z and A-Z, digits; or two numbers with a plus between."""
+    if SUM.fullmatch(string):
+        return str(sum(map(int, string.split(PLUS))))[::-1]
     return "".join(str(9 - int(character)) if character.isdigit() else character.upper()
                    for character in reversed(string))
 
 
 def check(string: str) -> None:
-    """Raises InputError when a string is empty or has a character that the vocabulary does not."""
+    """Raises InputError when a string is empty, has a character that the vocabulary does not, or is half a sum."""
     if not string:
         raise InputError("sequences.empty")
     for place, character in enumerate(string, start=1):
-        if character not in CHARACTERS:
+        if character not in IDS:
             raise InputError("sequences.unknown_character", character=character, place=place, string=string)
+    if PLUS in string and not SUM.fullmatch(string):
+        raise InputError("sequences.no_sum", string=string)
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -74,19 +88,23 @@ def is_held_out(string: str) -> bool:
     return hashlib.sha256(string.encode()).digest()[0] % 10 == 0
 
 
-def draw(count: int, generator: torch.Generator, *, held_out: bool = False, shortest: int = 1,
-         longest: int = LONGEST) -> list[str]:
+def draw(count: int, generator: torch.Generator, *, task: Task = "reverse", held_out: bool = False, shortest: int = 1,
+         longest: int | None = None) -> list[str]:
     """Random strings of one side of the split.
 
     Args:    count: how many; held_out: strings of validation, else strings of training.
-             shortest, longest: lengths are drawn evenly between the two, both included.
+             shortest, longest: lengths of a string, or of each number of a sum, are drawn evenly between the two, both
+             included; None = the longest that training draws.
     Returns: strings that may repeat; equal for equal states of the generator.
     """
+    alphabet, width = (CHARACTERS, longest or LONGEST) if task == "reverse" else (digits, longest or MOST_DIGITS)
+    parts = 1 if task == "reverse" else 2
     strings: list[str] = []
     while len(strings) < count:
-        lengths = torch.randint(shortest, longest + 1, (count,), generator=generator).tolist()
-        letters = torch.randint(len(CHARACTERS), (count, longest), generator=generator).tolist()
-        drawn = ("".join(CHARACTERS[number] for number in row[:length])
-                 for row, length in zip(letters, lengths, strict=True))
+        lengths = torch.randint(shortest, width + 1, (count, parts), generator=generator).tolist()
+        letters = torch.randint(len(alphabet), (count, parts, width), generator=generator).tolist()
+        drawn = (PLUS.join("".join(alphabet[number] for number in part[:length])
+                           for part, length in zip(row, each, strict=True))
+                 for row, each in zip(letters, lengths, strict=True))
         strings += [string for string in drawn if is_held_out(string) == held_out]
     return strings[:count]

@@ -50,6 +50,7 @@ VARIANTS: dict[str, ConvNeXtConfig] = {  # sec. 3; drop path as in table 5
     "base": ConvNeXtConfig(depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), drop_path=0.5),  # ConvNeXt-B
     "large": ConvNeXtConfig(depths=(3, 3, 27, 3), widths=(192, 384, 768, 1536), drop_path=0.5),  # ConvNeXt-L
     "xlarge": ConvNeXtConfig(depths=(3, 3, 27, 3), widths=(256, 512, 1024, 2048), drop_path=0.2),  # XL, ImageNet-22K
+    "small_112": ConvNeXtConfig(num_classes=179, depths=(2, 2, 4), widths=(64, 128, 256), layer_scale=None),
     "mini": ConvNeXtConfig(num_classes=5, depths=(2, 2), widths=(12, 24)),  # for tests
 }
 

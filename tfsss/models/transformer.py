@@ -51,7 +51,7 @@ VARIANTS: dict[str, TransformerConfig] = {
     "base": TransformerConfig(source_vocab=37_000, target_vocab=37_000, final_norm=False, dropout=0.1),  # table 3
     "big": TransformerConfig(source_vocab=37_000, target_vocab=37_000, final_norm=False, embed_dim=1024, num_heads=16,
                              hidden_dim=4096, dropout=0.3),  # table 3
-    "strings": TransformerConfig(source_vocab=65, target_vocab=65, embed_dim=128, encoder_depth=2, decoder_depth=2,
+    "strings": TransformerConfig(source_vocab=66, target_vocab=66, embed_dim=128, encoder_depth=2, decoder_depth=2,
                                  num_heads=4, hidden_dim=512, norm_first=True),  # trained here
     "mini": TransformerConfig(source_vocab=11, target_vocab=13, embed_dim=24, encoder_depth=2, decoder_depth=2,
                               num_heads=3, hidden_dim=48),  # for tests

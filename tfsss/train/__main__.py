@@ -18,7 +18,7 @@ import torch
 from tfsss.errors import InputError
 from tfsss.train.recipe import ASSETS, Recipe, export, load_exported, measure
 
-RECIPES = ("mae", "swin", "transformer", "vit")
+RECIPES = ("convnext", "digits", "mae", "probe", "swin", "transformer", "vit")
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -29,6 +29,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", metavar="DIR", help="folder of the photo packs; or set TFSSS_DATA")
     parser.add_argument("--out", metavar="DIR", type=Path, help="checkpoint and log; runs/RECIPE unless told")
     parser.add_argument("--weights", metavar="DIR", type=Path, default=ASSETS, help="folder of exported weights")
+    parser.add_argument("--start", metavar="FILE", type=Path, help="exported weights to begin with, not random ones")
     parser.add_argument("--steps", type=int, help="instead of the recipe's; the learning rate then falls faster")
     parser.add_argument("--threads", type=int, default=1, help="more than 1 pays only on a machine with nothing else")
     parser.add_argument("--device", default="cpu")
@@ -47,7 +48,8 @@ def main(given: argparse.Namespace) -> None:
     if given.action == "evaluate":
         model = load_exported(recipe, given.weights / f"{recipe.weights_id}.safetensors")
         return show(measure(model, recipe.task(given.data, plan)))
-    trainer = recipe.trainer(given.data, plan, given.out or Path("runs") / given.recipe, given.device)
+    trainer = recipe.trainer(given.data, plan, given.out or Path("runs") / given.recipe, given.device,
+                             given.start)
     if given.action == "export":
         return show(export(trainer, recipe.weights_id, given.weights)["figures"])
     print(f"step {trainer.step} of {plan.steps}", flush=True)

@@ -65,10 +65,15 @@ class Augmentation:
 
 
 class Classification:
-    """The engine's `Task` for photographs with labels."""
+    """The engine's `Task` for photographs with labels.
 
-    def __init__(self, train: Photos, validation: Photos, plan: Plan, augmentation: Augmentation):
+    Args:    soft: (n, k), a teacher's probabilities for the training pictures, which then take the place of the labels.
+    """
+
+    def __init__(self, train: Photos, validation: Photos, plan: Plan, augmentation: Augmentation,
+                 soft: Tensor | None = None):
         self.train, self.validation, self.plan, self.augmentation = train, validation, plan, augmentation
+        self.targets = torch.from_numpy(train.targets) if soft is None else soft
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = shuffled(len(self.train), self.plan.batch_size, step, self.plan.seed).numpy()
@@ -77,7 +82,7 @@ class Classification:
         side = self.augmentation.side(step)
         if side != images.shape[-1]:
             images = F.interpolate(images, size=(side, side), mode="area")
-        return images, torch.from_numpy(self.train.targets[rows])
+        return images, self.targets[rows]
 
     def loss(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(model(images), targets, label_smoothing=self.augmentation.label_smoothing)
@@ -86,18 +91,32 @@ class Classification:
         return {"val_top1": float(correct(model, self.validation).mean())}
 
     def figures(self, model: nn.Module) -> dict[str, float]:
-        right, sources = correct(model, self.validation), self.validation.sources
-        shares = {f"val_top1_{source}": float(right[sources == source].mean()) for source in sorted(set(sources))}
-        return {"val_top1": float(right.mean())} | shares
+        return by_source(correct(model, self.validation), self.validation.sources)
 
     def card(self) -> dict[str, Any]:
         return {"classes": self.train.classes, "mean": MEAN, "std": STD, "input_size": self.train.pixels.shape[1]}
 
 
-def photo_classes(data: str | None, plan: Plan, augmentation: Augmentation) -> Classification:
-    """The classes of the pack photos112.  Args: data: its folder; None = TFSSS_DATA."""
+def by_source(right: np.ndarray, sources: np.ndarray) -> dict[str, float]:
+    """Shares of right answers, over all pictures and over those of each source.  Args: both (n,)."""
+    shares = {f"val_top1_{source}": float(right[sources == source].mean()) for source in sorted(set(sources))}
+    return {"val_top1": float(right.mean())} | shares
+
+
+def photo_classes(data: str | None, plan: Plan, augmentation: Augmentation, *, taught: bool = False) -> Classification:
+    """The classes of the pack photos112.
+
+    Args:    data: its folder; None = TFSSS_DATA.
+             taught: learn what the linear probe on DINOv2 says of a picture in place of its label (Hinton et al. 2015,
+             arXiv:1503.02531). The probe sees the picture whole, the student what augmentation leaves of it.
+    """
     train, validation = (read_photos(data_folder(data), split, labelled=True) for split in ("train", "val"))
-    return Classification(train, validation, plan, augmentation)
+    soft = None
+    if taught:
+        from tfsss.train.probe import soft_labels  # which in turn needs this file
+
+        soft = soft_labels(train)
+    return Classification(train, validation, plan, augmentation, soft)
 
 
 def correct(model: nn.Module, photos: Photos, batch_size: int = 128) -> np.ndarray:

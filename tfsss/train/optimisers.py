@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from tfsss.train.engine import Plan
 
 TABLES = ("token", "pos_embed", "relative_position_bias_table")
+BLOCK = re.compile(r"(blocks|layers|stages|encoder|decoder)\.\d+\.")  # what our models call the parts that are stacked
 
 
 def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
@@ -31,7 +33,7 @@ def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
 
 def in_blocks(name: str, value: nn.Parameter) -> bool:
     """Whether a parameter is a matrix inside the blocks: not an embedding, not a head."""
-    return "blocks." in name and value.ndim == 2 and value.requires_grad and not name.endswith(TABLES)
+    return BLOCK.search(name) is not None and value.ndim == 2 and value.requires_grad and not name.endswith(TABLES)
 
 
 def adamw(model: nn.Module, plan: Plan, without: frozenset[int] | set[int] = frozenset()) -> torch.optim.Optimizer:

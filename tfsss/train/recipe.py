@@ -28,10 +28,14 @@ class Recipe:
     task: Callable[[str | None, Plan], Task]  # from --data and the plan
     plan: Plan
 
-    def trainer(self, data: str | None, plan: Plan, out: Path, device: str = "cpu") -> Trainer:
-        """A run of this recipe, begun or continued."""
+    def trainer(self, data: str | None, plan: Plan, out: Path, device: str = "cpu",
+                start: Path | None = None) -> Trainer:
+        """A run of this recipe, begun or continued.  Args: start: exported weights to begin with; None = random."""
         torch.manual_seed(plan.seed)
-        return Trainer(self.model(self.config), self.task(data, plan), plan, out, device)
+        model = self.model(self.config)
+        if start is not None:
+            model.load_state_dict(load_file(start))
+        return Trainer(model, self.task(data, plan), plan, out, device)
 
 
 def export(trainer: Trainer, weights_id: str, folder: Path) -> dict[str, Any]:

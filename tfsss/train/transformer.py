@@ -1,4 +1,4 @@
-"""An encoder-decoder that reverses strings, makes letters capitals and takes digits' complement to nine."""
+"""An encoder-decoder for both tasks of `tfsss.data.sequences`: half of every batch are strings, half are sums."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from tfsss.models.transformer import VARIANTS, Transformer, greedy_decode
 from tfsss.train.engine import Plan
 from tfsss.train.recipe import Recipe
 
+TASKS: dict[sequences.Task, int] = {"reverse": sequences.LONGEST, "add": sequences.MOST_DIGITS}  # and how far each goes
+
 
 class Strings:
     """The engine's `Task` for pairs of strings; training never draws a string that is held out."""
 
     def __init__(self, plan: Plan):
-        self.plan, self.validation = plan, held_out(256)
+        self.plan, self.validation = plan, {task: held_out(256, task) for task in TASKS}
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        strings = sequences.draw(self.plan.batch_size, generator)
+        each = self.plan.batch_size // len(TASKS)
+        strings = [string for task in TASKS for string in sequences.draw(each, generator, task=task)]
         return sequences.sources(strings), sequences.targets([sequences.answer(string) for string in strings])
 
     def loss(self, model: nn.Module, source: Tensor, target: Tensor) -> Tensor:
@@ -33,25 +36,35 @@ class Strings:
         return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten(), ignore_index=sequences.PADDING)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        return {"val_exact": fmean(exact(model, self.validation))}
+        return {f"val_exact_{task}": fmean(exact(model, strings)) for task, strings in self.validation.items()}
 
     def figures(self, model: nn.Module) -> dict[str, float]:
-        """Exact matches on 4,096 draws of validation strings without repetitions: all, and by length."""
-        strings = held_out(4096)
-        right = exact(model, strings)
-        by_length = {length: [ok for ok, string in zip(right, strings, strict=True) if len(string) == length]
-                     for length in range(1, sequences.LONGEST + 1)}
-        longer = held_out(512, shortest=sequences.LONGEST + 1, longest=sequences.LONGEST + 4)
-        return ({"val_exact": fmean(right)} | {f"val_exact_{length}": fmean(part) for length, part in by_length.items()}
-                | {"longer_exact": fmean(exact(model, longer))})
+        """Exact matches on 4,096 draws of validation strings of each task, without repetitions: all, and by length."""
+        found = {}
+        for task, longest in TASKS.items():
+            strings = held_out(4096, task)
+            right = exact(model, strings)
+            found[f"val_exact_{task}"] = fmean(right)
+            for length in range(1, longest + 1):
+                part = [ok for ok, string in zip(right, strings, strict=True) if size(string) == length]
+                found[f"val_exact_{task}_{length}"] = fmean(part)
+            beyond = held_out(512, task, shortest=longest + 1, longest=longest + 4)
+            found[f"longer_exact_{task}"] = fmean(exact(model, beyond))
+        return found
 
     def card(self) -> dict[str, Any]:
-        return {"symbols": sequences.SYMBOLS, "longest": sequences.LONGEST, "strings_measured": len(held_out(4096))}
+        return {"symbols": sequences.SYMBOLS, "longest": TASKS,
+                "strings_measured": {task: len(held_out(4096, task)) for task in TASKS}}
 
 
-def held_out(count: int, shortest: int = 1, longest: int = sequences.LONGEST) -> list[str]:
+def size(string: str) -> int:
+    """Characters of a string, or digits of the longer number of a sum."""
+    return max(map(len, string.split(sequences.PLUS)))
+
+
+def held_out(count: int, task: sequences.Task, **lengths: int) -> list[str]:
     """Different strings of the validation side, always the same: nearly `count`, since short ones repeat."""
-    drawn = sequences.draw(count, torch.Generator().manual_seed(1), held_out=True, shortest=shortest, longest=longest)
+    drawn = sequences.draw(count, torch.Generator().manual_seed(1), task=task, held_out=True, **lengths)
     return list(dict.fromkeys(drawn))
 
 

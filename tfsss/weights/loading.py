@@ -32,7 +32,7 @@ def load(weights_id: str) -> Loaded:
         raise InputError("weights.not_fetched", name=entry.name, id=weights_id,
                          megabytes=round(entry.wheel.size_bytes / 1e6))
     try:
-        tensors = load_file(entry.path)
+        tensors = load_file(entry.path) | (load_file(entry.head) if entry.head else {})
     except SafetensorError as error:
         raise InputError("weights.damaged", name=entry.name, id=weights_id, file=entry.path) from error
     model = FAMILIES[entry.family].model(entry.config)

