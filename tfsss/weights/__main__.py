@@ -19,6 +19,7 @@ SET_ASIDE = {  # why the model has no place for a part of a file
     "projection": "by which DINO compares its two networks",
     "pooler": "reads the class token in a way that this model does not",
     "token_and_mean": "class head on the class token beside the patches' mean",
+    "hidden_layer": "class head with a layer inside, which this model's has not",
     "one_of_two": "class head on the class token only, beside a distillation token",
     "decoder": "MAE's decoder, which a ViT does not have",
     "beside": "beside the model",
@@ -76,7 +77,7 @@ def print_check(entry: Entry) -> None:
           f"{entry.parameters / 1e6:.1f} M parameters\n"
           f"  pictures    {entry.input_size} x {entry.input_size}, mean {entry.mean}, deviation {entry.std}\n"
           f"  classes     {len(entry.classes) or 'none'}\n"
-          f"  pages       {', '.join(facts['uses'])}")
+          f"  pages       {', '.join(facts['uses']) or 'none shows models of this family yet'}")
     for field in dataclasses.fields(entry.config):
         value = getattr(entry.config, field.name)
         note = f"  ({assumed.pop(field.name)})" if field.name in assumed else ""

@@ -20,6 +20,7 @@ USES = {  # family -> the pages that can show it
     "vit": ("patches", "position", "attention"),
     "mae": ("mae", "patches", "position", "attention"),  # the last three through its encoder: family="vit"
     "swin": ("swin", "position"),
+    "convnext": (),  # none yet
 }
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from tfsss.errors import InputError
-from tfsss.layers.position import sincos_2d
-from tfsss.weights.layout import IMAGENET, Renamed, check_filled, class_names, is_whole, pictures_of, under_our_names
+from tfsss.weights.layout import (
+    IMAGENET, Renamed, are_whole, check_filled, class_names, is_sincos, is_whole, pictures_of, under_our_names,
+)
 from tfsss.weights.reading import Checkpoint
 
 MARK = "patch_embed.proj.weight"
@@ -28,9 +29,12 @@ ASIDE = (
     (re.compile(r"\.(relative_position_index|attn_mask)$"), "buffer"),
     (re.compile(r"^head\.(mlp|last_layer)\b"), "projection"),  # of DINO: what its two networks are compared by
 )
-ROUNDED = re.compile("siglip|so400m|tips|quickgelu")  # architectures of timm with an approximate GELU
+ARCHITECTURES = (  # of timm, whose tensors look like ours and whose models compute something else
+    (re.compile("siglip|so400m|tips|quickgelu|^test_convnext"), "checkpoint.activation"),  # an approximate GELU
+    (re.compile("_rpn_"), "variant.norm_behind"),
+)
+POOLED = {"token": "token", "avg": "mean"}  # timm's name -> ours
 ENDS_WITH_MERGING = "layers.0.downsample.reduction.weight"  # timm's Swin starts a stage with its merging instead
-TOLERANCE = 2e-3  # of a sin-cos table in half precision
 
 
 def rename(checkpoint: Checkpoint) -> Renamed | None:
@@ -54,7 +58,9 @@ def rename(checkpoint: Checkpoint) -> Renamed | None:
     settings = checkpoint.settings if "architecture" in checkpoint.settings else {}
     source, antialias = _source(checkpoint, state, set_aside, bool(settings), early)
     swin = any(name.startswith("layers.") for name in state)
-    told = _told(settings) | {"pos_antialias": antialias}
+    told = told_by(settings) | {"pos_antialias": antialias}
+    if not source.startswith("timm"):
+        told["exact_gelu"] = True
     if source.startswith("DINOv2"):
         told.setdefault("input_size", 16 * state[MARK].shape[-1])
     usual = {"norm_eps": 1e-5 if swin else 1e-6, "norm_pix_loss": False, "mask_ratio": 0.75, "mean": IMAGENET[0],
@@ -89,32 +95,33 @@ def _source(checkpoint: Checkpoint, state: Mapping[str, Tensor], set_aside: Mapp
         return "MAE, under its authors' names", False
     if is_sincos(state):
         return "MAE, under its authors' names, encoder only", False
-    return "timm, DeiT" if "dist_token" in state else "timm, ViT", True
+    if "dist_token" in state:
+        return "timm, DeiT", True
+    return "timm, ViT" if "head.weight" in state else "timm or DINO, ViT", True
 
 
-def is_sincos(state: Mapping[str, Tensor]) -> bool:
-    """Whether the position table is MAE's fixed one. A table that was trained is not, even if it started so."""
-    table = state.get("pos_embed")
-    if table is None or table.ndim != 3 or table.shape[-1] % 4:
-        return False
-    side = int((table.shape[1] - 1)**0.5)
-    if side < 1 or side**2 + 1 != table.shape[1]:
-        return False
-    return bool((table[0, 1:].float() - sincos_2d((side, side), table.shape[-1])).abs().max() < TOLERANCE)
+def arguments_of(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what, other than its architecture's own, timm built the model."""
+    arguments = settings.get("model_args")
+    return arguments if isinstance(arguments, dict) else {}
 
 
-def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What timm's config.json says that tensors do not."""
-    pictures, arguments = settings.get("pretrained_cfg"), settings.get("model_args")
-    pictures = pictures if isinstance(pictures, dict) else {}
-    arguments = arguments if isinstance(arguments, dict) else {}
+def told_by(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What timm's config.json says that tensors do not.  Raises: InputError: it asks for what our models do not do."""
+    pictures, arguments = settings.get("pretrained_cfg"), arguments_of(settings)
+    architecture, pool = str(settings.get("architecture", "")), settings.get("global_pool")
     if str(arguments.get("act_layer", "gelu")).lower() not in ("gelu", "none"):
         raise InputError("checkpoint.setting", key="act_layer", value=arguments["act_layer"], known="gelu")
-    if ROUNDED.search(str(settings.get("architecture", ""))):
-        raise InputError("checkpoint.activation", architecture=settings["architecture"])
-    told = pictures_of(pictures, "mean", "std") | class_names(settings.get("label_names"))
-    if is_whole(arguments.get("num_heads")):
-        told["num_heads"] = arguments["num_heads"]
-    if settings.get("global_pool") in ("token", "avg"):
-        told["pool"] = "token" if settings["global_pool"] == "token" else "mean"
+    for pattern, error_id in ARCHITECTURES:
+        if pattern.search(architecture):
+            raise InputError(error_id, architecture=architecture)
+    if pool not in (*POOLED, "map", "", None):  # "map" has tensors of its own, "" is a model without a head
+        raise InputError("checkpoint.setting", key="global_pool", value=pool, known=", ".join(POOLED))
+    told = {"exact_gelu": True} if settings else {}  # or it was refused
+    told |= pictures_of(pictures if isinstance(pictures, dict) else {}, "mean", "std")
+    told |= class_names(settings.get("label_names"))
+    told |= {name: arguments[name] for name, is_one in (("num_heads", is_whole), ("depth", is_whole),
+                                                        ("depths", are_whole)) if is_one(arguments.get(name))}
+    if pool in POOLED:
+        told["pool"] = POOLED[pool]
     return told

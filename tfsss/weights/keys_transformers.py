@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tfsss.errors import InputError
 from tfsss.weights.layout import (
-    IMAGENET, Renamed, check_filled, class_names, is_part, is_whole, pictures_of, under_our_names,
+    IMAGENET, Renamed, are_whole, check_filled, class_names, is_part, is_sincos, is_whole, pictures_of, under_our_names,
 )
 from tfsss.weights.reading import Checkpoint
 
@@ -71,7 +71,8 @@ TOLD = {  # our choice -> the key of config.json, and whether a value is one
     "num_heads": ("num_attention_heads", is_whole), "decoder_num_heads": ("decoder_num_attention_heads", is_whole),
     "img_size": ("image_size", is_whole), "norm_eps": ("layer_norm_eps", is_part),
     "depth": ("num_hidden_layers", is_whole), "decoder_depth": ("decoder_num_hidden_layers", is_whole),
-    "mask_ratio": ("mask_ratio", is_part), "norm_pix_loss": ("norm_pix_loss", lambda value: isinstance(value, bool)),
+    "depths": ("depths", are_whole), "mask_ratio": ("mask_ratio", is_part),
+    "norm_pix_loss": ("norm_pix_loss", lambda value: isinstance(value, bool)),
 }
 
 
@@ -93,17 +94,14 @@ def rename(checkpoint: Checkpoint) -> Renamed | None:
     settings = checkpoint.settings if "model_type" in checkpoint.settings else {}
     model_type = str(settings.get("model_type", _kind_of(state)))
     if model_type not in KINDS:
-        raise InputError("checkpoint.other_model", model=model_type, known=", ".join(KINDS))
+        raise InputError("checkpoint.other_model", model=model_type, known=", ".join((*KINDS, "convnext")))
     kind = KINDS[model_type]
     _check(settings, model_type, state)
     if settings.get("pooler_act", "tanh") != "tanh" or "dist_token" in state:
         for ours in [name for name in state if name.startswith("pre_logits.")]:
             set_aside[upstream[ours]] = "pooler"
             del state[ours]
-    told = _told(settings)
-    labels = settings.get("id2label")
-    told |= pictures_of(checkpoint.preprocessing, "image_mean", "image_std") | class_names(
-        list(labels.values()) if isinstance(labels, dict) else None)
+    told = told_by(checkpoint, TOLD)
     if model_type.startswith("dinov2"):
         told.setdefault("input_size", 16 * state["patch_embed.proj.weight"].shape[-1])  # of its table, 37 x 37, a part
     usual = {"norm_eps": kind.norm_eps, "norm_pix_loss": False, "mask_ratio": 0.75, "mean": kind.statistics[0],
@@ -138,15 +136,22 @@ def _kind_of(state: Mapping[str, Tensor]) -> str:
         return "vit_mae"
     if "dist_token" in state:
         return "deit"
+    if is_sincos(state):
+        return "vit_mae"
     if "blocks.0.ls1.gamma" in state:
         return "dinov2_with_registers" if "reg_token" in state else "dinov2"
     return "vit"
 
 
-def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Our choices out of config.json.  Raises: InputError: a value that is none."""
-    told = {}
-    for ours, (theirs, is_one) in TOLD.items():
+def told_by(checkpoint: Checkpoint, wanted: Mapping[str, tuple[str, Callable[[Any], bool]]]) -> dict[str, Any]:
+    """Our choices out of config.json and what stands beside it.
+
+    Args:    wanted: our choice -> the key of config.json, and whether a value is one.
+    Raises:  InputError: a value that is none.
+    """
+    settings = checkpoint.settings if "model_type" in checkpoint.settings else {}
+    told = {"exact_gelu": True} if settings else {}  # or it was refused
+    for ours, (theirs, is_one) in wanted.items():
         if theirs in settings:
             value = settings[theirs]
             if theirs == "image_size" and isinstance(value, list) and len(set(map(str, value))) == 1:
@@ -154,16 +159,21 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
             if not is_one(value):
                 raise InputError("checkpoint.no_value", key=theirs, value=value)
             told[ours] = value
-    return told
+    told |= pictures_of(checkpoint.preprocessing, "image_mean", "image_std")
+    return told | class_names(settings.get("id2label"))
 
 
 def _check(settings: Mapping[str, Any], model_type: str, state: Mapping[str, Tensor]) -> None:
     """Raises InputError where config.json wants what our models do not do, or belongs to another file."""
-    allowed = {"hidden_act": "gelu"} | ({"layer_norm_eps": 1e-5} if model_type == "swin" else {})
-    for key, value in allowed.items():
-        if settings.get(key, value) != value:
-            raise InputError("checkpoint.setting", key=key, value=settings[key], known=value)
+    check_settings(settings, {"hidden_act": "gelu"} | ({"layer_norm_eps": 1e-5} if model_type == "swin" else {}))
     width = state["patch_embed.proj.weight"].shape[0]
     said = settings.get("embed_dim" if model_type == "swin" else "hidden_size", width)
     if said != width:
         raise InputError("checkpoint.other_settings", key="hidden_size", said=said, found=width)
+
+
+def check_settings(settings: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
+    """Raises InputError where a key of config.json has another value than the one that our models know."""
+    for key, value in allowed.items():
+        if settings.get(key, value) != value:
+            raise InputError("checkpoint.setting", key=key, value=settings[key], known=value)

@@ -9,9 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from tfsss.errors import InputError
+from tfsss.layers.position import sincos_2d
 from tfsss.weights.reading import Checkpoint
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TOLERANCE = 2e-3  # of a sin-cos table in half precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +46,27 @@ def under_our_names(checkpoint: Checkpoint, ours: Callable[[str], str | None]) -
 def check_filled(file: str, state: Mapping[str, Tensor]) -> None:
     """Raises InputError when a tensor is a single number or empty: no tensor of our models is."""
     for name, tensor in state.items():
+        if name.endswith(".num_batches_tracked"):  # a BatchNorm, which none of ours has: left over
+            continue
         if not tensor.numel() or not tensor.ndim:
             raise InputError("checkpoint.empty_tensor", file=file, name=name, shape=tuple(tensor.shape))
+
+
+def is_sincos(state: Mapping[str, Tensor]) -> bool:
+    """Whether the position table is MAE's fixed one. A table that was trained is not, even if it started so."""
+    table = state.get("pos_embed")
+    if table is None or table.ndim != 3 or table.shape[-1] % 4:
+        return False
+    side = int((table.shape[1] - 1)**0.5)
+    if side < 1 or side**2 + 1 != table.shape[1]:
+        return False
+    return bool((table[0, 1:].float() - sincos_2d((side, side), table.shape[-1])).abs().max() < TOLERANCE)
 
 
 class Choices:
     """What tensors cannot tell. Remembers what nobody had told, so that it can be said."""
 
-    def __init__(self, told: Mapping[str, Any], usual: Mapping[str, Any]):
+    def __init__(self, told: dict[str, Any], usual: dict[str, Any]):
         self.told, self.usual = told, usual
         self.assumed: list[str] = []
 
@@ -66,6 +81,11 @@ class Choices:
 def is_whole(value: Any) -> bool:
     """1, 2, 3, ..."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def are_whole(value: Any) -> bool:
+    """A list of such numbers."""
+    return isinstance(value, list | tuple) and bool(value) and all(map(is_whole, value))
 
 
 def is_part(value: Any) -> bool:
@@ -95,6 +115,8 @@ def _numbers(value: Any) -> bool:
 
 
 def class_names(labels: Any) -> dict[str, Any]:
-    """Names of the classes, where settings have them as a list of texts."""
+    """Names of the classes, where settings have them as a list of texts, or as number -> text in whatever order."""
+    if isinstance(labels, dict) and all(str(number).isdecimal() for number in labels):
+        labels = [labels[number] for number in sorted(labels, key=int)]
     named = isinstance(labels, list) and bool(labels) and all(isinstance(label, str) for label in labels)
     return {"classes": tuple(labels)} if named else {}

@@ -109,6 +109,8 @@ def _content(file: Path) -> Mapping[str, Any]:
         raise InputError("checkpoint.not_permitted", file=file.name) from error
     except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
             AssertionError) as error:  # whatever a mangled archive makes of the reader
+        if "TorchScript" in str(error):  # a whole program
+            raise InputError("checkpoint.refused", file=file.name, wanted="TorchScript") from error
         raise InputError("checkpoint.damaged", file=file.name) from error
     if not isinstance(content, Mapping):
         raise InputError("checkpoint.no_tensors", file=file.name)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tfsss.errors import InputError
+from tfsss.models.convnext import ConvNeXtConfig
 from tfsss.models.mae import MAEConfig
 from tfsss.models.swin import SwinConfig
 from tfsss.models.vit import ViTConfig
-from tfsss.weights import keys_timm, keys_transformers
-from tfsss.weights.layout import Choices, Renamed
+from tfsss.weights import keys_convnext, keys_timm, keys_transformers, variants
+from tfsss.weights.layout import Choices, Renamed, is_sincos
 from tfsss.weights.reading import Checkpoint
 
 PER_HEAD = 64  # width of a head in every published ViT, but for those below
@@ -28,7 +29,7 @@ class Recognised:
 
     source: str  # who wrote it
     family: str  # a key of `registry.FAMILIES`
-    config: ViTConfig | MAEConfig | SwinConfig
+    config: ViTConfig | MAEConfig | SwinConfig | ConvNeXtConfig
     state: dict[str, Tensor]  # our names
     upstream: dict[str, str]  # our name -> theirs
     set_aside: dict[str, str]  # their name -> why it is not needed
@@ -41,20 +42,25 @@ def recognise(checkpoint: Checkpoint, *, num_heads: int | None = None) -> Recogn
     Args:    num_heads: of a ViT or of MAE's encoder, for a file that does not tell; None = by habit.
     Raises:  InputError: nothing that is known has such names, or its shapes fit none of our models.
     """
-    renamed = keys_transformers.rename(checkpoint) or keys_timm.rename(checkpoint)
+    renamed = (keys_transformers.rename(checkpoint) or keys_timm.rename(checkpoint)
+               or keys_convnext.rename(checkpoint))
     if renamed is None:
         raise InputError("checkpoint.unknown", file=checkpoint.file.name, count=len(checkpoint.tensors),
                          names=", ".join(sorted(checkpoint.tensors)[:4]))
     told = renamed.told | ({} if num_heads is None else {"num_heads": num_heads})
     choices, set_aside = Choices(told, renamed.usual), dict(renamed.set_aside)
     set_aside |= {name: "beside" for name in checkpoint.beside}
-    if any(name.startswith("layers.") for name in renamed.state):
+    if keys_convnext.MARK in renamed.state:
+        family, build = "convnext", _convnext
+    elif any(name.startswith("layers.") for name in renamed.state):
         family, build = "swin", _swin
     elif any(name.startswith("decoder_") for name in renamed.state):
         family, build = "mae", _mae
     else:
         family, build = "vit", _vit
         set_aside |= _heads_of_another_kind(renamed)
+    variants.refuse(checkpoint.file.name, family, renamed)
+    choices.pick("exact_gelu")  # told, or by habit; a file that tells another is refused
     try:
         config = build(_Shapes(checkpoint.file.name, renamed), choices)
     except ValueError as error:
@@ -73,7 +79,7 @@ class _Shapes:
 
     def of(self, name: str, ndim: int) -> tuple[int, ...]:
         if name not in self.state:
-            raise InputError("checkpoint.missing", file=self.file, source=self.source, count=1, names=name)
+            raise InputError("checkpoint.lacks", file=self.file, source=self.source, name=name)
         shape = tuple(self.state[name].shape)
         if len(shape) != ndim:
             raise InputError("checkpoint.dimensions", file=self.file, name=name, shape=shape, ndim=ndim)
@@ -95,9 +101,17 @@ class _Shapes:
             raise InputError("checkpoint.other_settings", key=name, said=told, found=count)
         return told
 
-    def patches(self) -> tuple[int, int]:
+    def depths(self, choices: Choices, stages: str, blocks: str) -> tuple[int, ...]:
+        """The same for every stage.  Args: stages: as `count`'s pattern; blocks: too, with {} for the stage."""
+        found = tuple(max(self.count(blocks.format(stage)), 1) for stage in range(self.count(stages)))
+        told = tuple(choices.told.get("depths", found))
+        if len(told) > 2 * len(found) or max(told) > 2 * max(found):
+            raise InputError("checkpoint.other_settings", key="depths", said=told, found=found)
+        return told
+
+    def patches(self, name: str = "patch_embed.proj.weight") -> tuple[int, int]:
         """(d, p).  Raises: InputError: patches that are not square, or pictures that are not RGB."""
-        width, channels, height, across = self.of("patch_embed.proj.weight", 4)
+        width, channels, height, across = self.of(name, 4)
         if channels != 3 or height != across:
             raise InputError("checkpoint.patches", file=self.file, channels=channels, height=height, width=across)
         return width, height
@@ -142,7 +156,7 @@ def _vit(shapes: _Shapes, choices: Choices) -> ViTConfig:
         mlp_ratio=shapes.ratio("blocks.0", width), qkv_bias="blocks.0.attn.qkv.bias" in state,
         proj_bias="blocks.0.attn.proj.bias" in state, class_token=class_token, distillation_token=distilled,
         num_registers=shapes.of("reg_token", 3)[1] if "reg_token" in state else 0, prefix_has_position=prefix,
-        pos_embed="sincos" if keys_timm.is_sincos(state) else "learned", pos_antialias=choices.told["pos_antialias"],
+        pos_embed="sincos" if is_sincos(state) else "learned", pos_antialias=choices.told["pos_antialias"],
         layer_scale=1.0 if "blocks.0.ls1.gamma" in state else None, pool=pool, norm_after_pool=pooled_norm,
         representation_size=shapes.of("pre_logits.0.weight", 2)[0] if "pre_logits.0.weight" in state else None,
         norm_eps=choices.pick("norm_eps"))
@@ -164,7 +178,8 @@ def _mae(shapes: _Shapes, choices: Choices) -> MAEConfig:
 
 def _swin(shapes: _Shapes, choices: Choices) -> SwinConfig:
     width, patch = shapes.patches()
-    table, stages = "layers.{}.blocks.0.attn.relative_position_bias_table", shapes.count(r"layers\.(\d+)\.")
+    depths = shapes.depths(choices, r"layers\.(\d+)\.", r"layers\.{}\.blocks\.(\d+)\.")
+    table, stages = "layers.{}.blocks.0.attn.relative_position_bias_table", len(depths)
     rows = [shapes.of(table.format(stage), 2) for stage in range(stages)]
     across = math.isqrt(rows[0][0])
     if across % 2 == 0 or across**2 != rows[0][0] or any(each[0] != rows[0][0] for each in rows):
@@ -172,11 +187,28 @@ def _swin(shapes: _Shapes, choices: Choices) -> SwinConfig:
     window = (across + 1) // 2
     choices.usual["img_size"] = patch * 2**(stages - 1) * window  # so that a window spans the last stage
     return SwinConfig(
-        patch_size=patch, num_classes=_classes(shapes.state), embed_dim=width,
-        depths=tuple(shapes.count(rf"layers\.{stage}\.blocks\.(\d+)\.") for stage in range(stages)),
+        patch_size=patch, num_classes=_classes(shapes.state), embed_dim=width, depths=depths,
         num_heads=tuple(heads for _, heads in rows), window_size=window,
         mlp_ratio=shapes.ratio("layers.0.blocks.0", width),
         qkv_bias="layers.0.blocks.0.attn.qkv.bias" in shapes.state)
+
+
+def _convnext(shapes: _Shapes, choices: Choices) -> ConvNeXtConfig:
+    stem, halving = keys_convnext.MARK, "downsample_layers.{}.1.weight"
+    width, patch = shapes.patches(stem)
+    depths = shapes.depths(choices, r"downsample_layers\.(\d+)\.", r"stages\.{}\.(\d+)\.")
+    widths = (width, *(shapes.of(halving.format(stage), 4)[0] for stage in range(1, len(depths))))
+    if (said := tuple(choices.told.get("widths", widths))) != widths:
+        raise InputError("checkpoint.other_settings", key="hidden_sizes", said=said, found=widths)
+    config = ConvNeXtConfig(
+        patch_size=patch, num_classes=_classes(shapes.state), depths=depths, widths=widths,
+        layer_scale=1.0 if any(name.endswith(".gamma") for name in shapes.state) else None,
+        norm_eps=choices.pick("norm_eps"), final_norm_eps=choices.pick("final_norm_eps"))
+    for size in ("input_size", "img_size"):
+        if choices.told.get(size, config.reduction) < config.reduction:
+            del choices.told[size]  # nothing would be left of such a picture
+    choices.usual["img_size"] = max(choices.usual["img_size"], config.reduction)
+    return config
 
 
 def _classes(state: Mapping[str, Tensor]) -> int:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from tfsss.errors import InputError
+from tfsss.models.convnext import ConvNeXt, ConvNeXtConfig
 from tfsss.models.mae import MAEConfig, MaskedAutoencoder
 from tfsss.models.swin import SwinConfig, SwinTransformer
 from tfsss.models.transformer import Transformer, TransformerConfig
@@ -36,6 +37,7 @@ FAMILIES = {
     "vit": Family(model=VisionTransformer, config=ViTConfig, paper="Dosovitskiy et al. 2021, arXiv:2010.11929"),
     "mae": Family(model=MaskedAutoencoder, config=MAEConfig, paper="He et al. 2022, arXiv:2111.06377"),
     "swin": Family(model=SwinTransformer, config=SwinConfig, paper="Liu et al. 2021, arXiv:2103.14030"),
+    "convnext": Family(model=ConvNeXt, config=ConvNeXtConfig, paper="Liu et al. 2022, arXiv:2201.03545"),
     "transformer": Family(model=Transformer, config=TransformerConfig, paper="Vaswani et al. 2017, arXiv:1706.03762"),
 }
 
@@ -58,7 +60,7 @@ class Entry:
     name: str  # as the field calls it
     family: str  # a key of FAMILIES
     kind: Literal["bundled", "download", "random", "file"]  # random: never trained, and no file; file: a visitor's own
-    config: ViTConfig | MAEConfig | SwinConfig | TransformerConfig
+    config: ViTConfig | MAEConfig | SwinConfig | ConvNeXtConfig | TransformerConfig
     mean: tuple[float, float, float] | None = None  # of RGB in 0..1, taken off before the model; None = no pictures
     std: tuple[float, float, float] | None = None
     input_size: int | None = None  # side of the square that it is shown with
