@@ -24,6 +24,13 @@ def test_a_sum_is_written_units_first(string, expected):
     assert sequences.answer(string) == expected
 
 
+def test_a_sum_is_read_in_columns():
+    row = sequences.sources(["58+967", "ab"])[0].tolist()
+    assert "".join(sequences.SYMBOLS[number] for number in row) == "8500000000+7690000000<end>"
+    assert sequences.as_read("12345678901+2") == "10987654321+2000000000"  # longer than training has: it still stands
+    assert sequences.as_read("a58") == "a58"
+
+
 def test_ids_come_back_as_strings():
     strings = ["abc12", "Z", "0aB9"]
     source, target = sequences.sources(strings), sequences.targets(strings)

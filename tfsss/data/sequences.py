@@ -1,8 +1,9 @@
 """Two tasks for one encoder-decoder, told apart by the plus sign.
 
 A string of letters and digits is reversed, its letters made capitals, and each digit replaced by its nines' complement:
-abc12 -> 78CBA.  Two numbers are added, and the sum is written units first, the order in which carries arise:
-58+967 -> 5201.
+abc12 -> 78CBA.  Two numbers are added. The encoder reads them units first and filled up with zeros, so that digits of
+the same worth stand at the same places, and the sum is written units first, in the order in which carries arise:
+58+967 is read as 8500000000+7690000000 and answered with 5201.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ def answer(string: str) -> str:
                    for character in reversed(string))
 
 
+def as_read(string: str) -> str:
+    """The characters that stand for a string in front of the encoder: itself, or a sum in columns."""
+    if SUM.fullmatch(string):
+        return PLUS.join(number[::-1].ljust(MOST_DIGITS, "0") for number in string.split(PLUS))
+    return string
+
+
 def check(string: str) -> None:
     """Raises InputError when a string is empty, has a character that the vocabulary does not, or is half a sum."""
     if not string:
@@ -56,14 +64,14 @@ def pad(rows: Sequence[Sequence[int]]) -> Tensor:
 
 
 def sources(strings: Sequence[str]) -> Tensor:
-    """What the encoder reads: the characters and the end token, padded.
+    """What the encoder reads: the characters, those of a sum in columns, and the end token, padded.
 
     Returns: (b, n) int64.
     Raises:  InputError: an empty string, or a character outside the vocabulary.
     """
     for string in strings:
         check(string)
-    return pad([[*(IDS[character] for character in string), END] for string in strings])
+    return pad([[*(IDS[character] for character in as_read(string)), END] for string in strings])
 
 
 def targets(strings: Sequence[str]) -> Tensor:

@@ -89,6 +89,6 @@ RECIPE = Recipe(
     model=Transformer,
     config=VARIANTS["strings"],
     task=lambda data, plan: Strings(plan),  # the strings are made up: no data folder
-    plan=Plan(steps=4000, batch_size=64, lr=1e-3, warmup=200, weight_decay=0.01, betas=(0.9, 0.98), ema=0.995,
-              precision="float32", evaluate_every=500, save_every=500),
+    plan=Plan(steps=2500, batch_size=64, lr=1e-3, warmup=200, weight_decay=0.01, betas=(0.9, 0.98), ema=0.995,
+              optimiser="muon", precision="float32", evaluate_every=250, save_every=250),
 )
