@@ -17,6 +17,8 @@ IDLE = """() => {
     const app = document.querySelector('[data-testid=stApp]');
     return app?.dataset.testScriptState === 'notRunning' && !document.querySelector('[data-stale=true]');
 }"""
+# An element, but not what Streamlit keeps hidden of the run before, in case it comes again, until the run has ended
+PRESENT = "[data-testid=stElementContainer]:not([data-retained])"
 STARTUP_S = 60
 
 

@@ -7,6 +7,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from tfsss.figures.bitmap import from_bitmap
 from tfsss.figures.scales import lut
@@ -119,7 +120,7 @@ def test_click_keys_and_field_move_one_pin(pin_page):
     page.mouse.click(*centre(canvas.locator(".stage").nth(1), 30))
     await_server(page, "server: pinned=31 ")
     assert "pin=31" in page.url
-    assert page.get_by_label("Query token").input_value() == "31"
+    expect(page.get_by_label("Query token")).to_have_value("31")
     page.mouse.move(*centre(canvas.locator(".stage").first, 77))
     assert data(canvas)["query"] == "31"  # pinned: the pointer now reads keys
     assert canvas.locator(".number").first.inner_text().startswith("key row 6 column 5, weight 0.")

@@ -62,7 +62,7 @@ def test_nonsense_in_the_address_is_passed_over(open_app, sound, nonsense):
 
 def test_an_uploaded_picture_is_used_and_says_so_in_the_address(open_app, sound):
     app = open_app()
-    app.sidebar.file_uploader(key="upload").upload("mine.png", picture_bytes(), "image/png").run()
+    app.sidebar.file_uploader[0].upload("mine.png", picture_bytes(), "image/png").run()
     sound(app)
     assert app.session_state["own_picture"].source_size == (300, 200)
     assert app.query_params["image"] == "own"
@@ -70,7 +70,7 @@ def test_an_uploaded_picture_is_used_and_says_so_in_the_address(open_app, sound)
 
 def test_a_bad_file_gets_a_sentence_and_the_earlier_picture_stays(open_app, sound):
     app = open_app("attention", lang="zh", image="coffee")
-    app.sidebar.file_uploader(key="upload").upload("notes.jpg", b"these are words", "image/jpeg").run()
+    app.sidebar.file_uploader[0].upload("notes.jpg", b"these are words", "image/jpeg").run()
     sound(app)
     assert app.session_state["image"] == "coffee"
     (warning,) = app.sidebar.warning
@@ -81,7 +81,7 @@ def test_a_bad_file_gets_a_sentence_and_the_earlier_picture_stays(open_app, soun
 
 def test_the_own_picture_can_be_left_and_taken_again(open_app, sound):
     app = open_app()
-    app.sidebar.file_uploader(key="upload").upload("mine.png", picture_bytes(), "image/png").run()
+    app.sidebar.file_uploader[0].upload("mine.png", picture_bytes(), "image/png").run()
     app.sidebar.button(key="thumb_flower").click().run()
     assert app.session_state["image"] == "flower"
     app.sidebar.button(key="thumb_own").click().run()
@@ -91,8 +91,8 @@ def test_the_own_picture_can_be_left_and_taken_again(open_app, sound):
 
 def test_after_a_good_file_a_bad_one_leaves_the_good_one(open_app, sound):
     app = open_app()
-    app.sidebar.file_uploader(key="upload").upload("mine.png", picture_bytes(), "image/png").run()
-    app.sidebar.file_uploader(key="upload").upload("notes.jpg", b"these are words", "image/jpeg").run()
+    app.sidebar.file_uploader[0].upload("mine.png", picture_bytes(), "image/png").run()
+    app.sidebar.file_uploader[0].upload("notes.jpg", b"these are words", "image/jpeg").run()
     sound(app)
     assert app.session_state["image"] == "own" and app.session_state["own_picture"].source_size == (300, 200)
     assert any(sentences("en", "images")["name.own"] in caption.value for caption in app.sidebar.caption)

@@ -14,6 +14,7 @@ from tfsss.ui import cache, guard, state
 from tfsss.ui.language import t
 
 OWN = "own"
+UPLOADS = "_uploads"  # how many files this session has uploaded
 CHOSEN = "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }"  # the frame of a thumbnail
 TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 
@@ -45,8 +46,10 @@ def choose_picture() -> None:
         for name in bundled():
             st.button(t(f"images.name.{name}"), key=f"thumb_{name}", help=t(f"images.name.{name}"),
                       on_click=_take, args=(name,))
-    st.file_uploader(t("app.upload"), key="upload", on_change=_take_file, args=("upload",), type=None,
-                     help=t("app.upload.help"), label_visibility="collapsed")
+    with st.container(key="upload"):
+        field = f"upload_{st.session_state.setdefault(UPLOADS, 0)}"
+        st.file_uploader(t("app.upload"), key=field, on_change=_take_upload, args=(field,), type=None,
+                         help=t("app.upload.help"), label_visibility="collapsed")
     if "own_picture" in st.session_state and st.session_state["image"] != OWN:
         st.button(t("app.own"), key="thumb_own", on_click=_take, args=(OWN,), width="stretch")
     if st.toggle(t("app.camera"), key="camera_on"):
@@ -77,6 +80,12 @@ def _link_without_its_picture() -> None:
 def _take(name: str) -> None:
     st.session_state["image"] = name
     st.session_state.pop("image_error", None)
+
+
+def _take_upload(field: str) -> None:
+    """The field is an empty one afterwards: a second file in a field that holds one would draw everything twice."""
+    _take_file(field)
+    st.session_state[UPLOADS] += 1
 
 
 def _take_file(source: str) -> None:
