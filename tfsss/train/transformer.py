@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from tfsss.data import sequences
 from tfsss.layers.masks import encoder_decoder_masks, real_tokens
 from tfsss.models.transformer import VARIANTS, Transformer, greedy_decode
-from tfsss.train.engine import Plan
+from tfsss.train.engine import Plan, Task
 from tfsss.train.recipe import Recipe
 
 
-class Strings:
+class Strings(Task):
     """The engine's `Task` for pairs of strings; training never draws a string that is held out."""
 
     def __init__(self, plan: Plan):
@@ -31,6 +31,10 @@ class Strings:
         masks = encoder_decoder_masks(*(real_tokens(ids, sequences.PADDING) for ids in (source, read)))
         scores = model(source, read, masks)  # b m k: what follows each token of the target
         return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten(), ignore_index=sequences.PADDING)
+
+    def count(self, source: Tensor, target: Tensor) -> int:
+        """Tokens to be said, which differ from string to string."""
+        return int((target[:, 1:] != sequences.PADDING).sum())
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return {"val_exact": fmean(exact(model, self.validation))}
