@@ -29,18 +29,20 @@ from tfsss.data.images import bundled  # noqa: E402
 REPEATS, WARM_UP = 20, 4
 STILL_MS = 150
 
-# From the visitor's event to the frame after the last thing that changed, once the page shows something else than before
-# and has been still for a while. What Streamlit says of its runs is not enough: a quick run begins and ends between two
-# frames and is never seen to run, and a second upload makes two runs, of which the first draws the old picture again.
+# From the visitor's event to the frame after the last thing that changed, once the page shows something else than
+# before and has been still for a while. What Streamlit says of its runs is not enough: a quick run begins and ends
+# between two frames and is never seen to run, and a second upload makes two, of which the first draws the old picture.
 CLOCK = """([event, stillMs]) => {
     window.clock?.stop();
-    const main = document.querySelector('[data-testid=stMain]'), sidebar = document.querySelector('[data-testid=stSidebar]');
+    const main = document.querySelector('[data-testid=stMain]');
+    const sidebar = document.querySelector('[data-testid=stSidebar]');
     const canvases = () => [...main.querySelectorAll('[data-testid=stBidiComponentIsolated]')].map(({shadowRoot}) =>
         shadowRoot.textContent + [...shadowRoot.querySelectorAll('[aria-label], .canvas, img')].map((element) =>
             [element.ariaLabel, element.src, element.dataset.vmax, element.dataset.strongest]));
     const texts = () => [...main.querySelectorAll('[data-testid=stElementContainer]')].filter((element) =>
         !element.querySelector('.tfsss-foot')).map((element) => element.textContent);
-    const shown = () => JSON.stringify([texts(), [...main.querySelectorAll('img')].map((image) => image.src), canvases()]);
+    const images = () => [...main.querySelectorAll('img')].map((image) => image.src);
+    const shown = () => JSON.stringify([texts(), images(), canvases()]);
     const idle = () => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning' &&
         !document.querySelector('[data-stale=true]');
     const before = shown(), clock = window.clock = {};

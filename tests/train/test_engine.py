@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from tfsss.errors import InputError
 from tfsss.models.vit import VARIANTS, VisionTransformer
 from tfsss.train import engine
-from tfsss.train.engine import LOG, Plan, Trainer, ema_weight, learning_rate, shuffled
+from tfsss.train.engine import LOG, Plan, Task, Trainer, ema_weight, learning_rate, shuffled
 from tfsss.train.optimisers import optimisers, parameter_groups
 
 PLAN = Plan(steps=60, batch_size=16, lr=0.02, warmup=5, precision="float32", evaluate_every=20, save_every=10)
 
 
-class TwoSides:
+class TwoSides(Task):
     """Points left and right of a line, with noise drawn in each step; `stop_at` presses Ctrl-C in that step."""
 
     def __init__(self, plan: Plan = PLAN, stop_at: int | None = None):
@@ -188,9 +188,44 @@ def test_the_average_is_the_one_of_the_formula(tmp_path):
     assert torch.allclose(run.average.state_dict()["0.weight"], expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("accumulate", [2, 3, 16])
+def test_accumulated_gradients_are_those_of_the_big_batch(tmp_path, accumulate):
+    """16 examples in parts of 8, of 5 and 6, of 1."""
+    whole, parts = trainer(tmp_path / "whole"), trainer(
+        tmp_path / "parts", dataclasses.replace(PLAN, accumulate=accumulate))
+    for run in (whole, parts):
+        run.model[2].p = 0.0  # what dropout draws depends on the parts
+    for step in range(10):
+        losses = whole.train_step(), parts.train_step()
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5), step
+        for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(whole.model.state_dict(), parts.model.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_an_accumulated_run_goes_on_exactly_too(tmp_path):
+    plan = dataclasses.replace(PLAN, accumulate=3)
+    whole, broken = trainer(tmp_path / "whole", plan), trainer(tmp_path / "broken", plan, stop_at=22)
+    assert whole.run() and not broken.run()
+    continued = trainer(tmp_path / "broken", plan)
+    assert continued.run() and same(continued, whole)
+
+
+def test_a_checkpoint_from_before_a_field_of_the_plan_goes_on(tmp_path):
+    whole, older = trainer(tmp_path / "whole"), trainer(tmp_path / "older", stop_at=22)
+    whole.run(), older.run()
+    state = torch.load(tmp_path / "older" / engine.CHECKPOINT, weights_only=True)
+    del state["plan"]["accumulate"], state["plan"]["layer_decay"]
+    for group in state["optimisers"][0]["param_groups"]:
+        del group["scale"]
+    torch.save(state, tmp_path / "older" / engine.CHECKPOINT)
+    continued = trainer(tmp_path / "older")
+    assert continued.run() and same(continued, whole)
+
+
 def test_decay_is_for_matrices_only():
     model = VisionTransformer(dataclasses.replace(VARIANTS["mini"], num_registers=2))
-    decayed, plain = ({id(value) for value in group["params"]} for group in parameter_groups(model, 0.05))
+    decayed, plain = ({id(value) for value in group["params"]} for group in parameter_groups(model, PLAN))
     names = {name for name, value in model.named_parameters() if id(value) in plain}
     assert {"cls_token", "reg_token", "pos_embed", "blocks.0.norm1.weight", "head.bias"} <= names
     assert not any(name.endswith("weight") and "norm" not in name for name in names)

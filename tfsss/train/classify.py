@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tfsss.data.photos import MEAN, STD, Photos, data_folder, read_photos
-from tfsss.train.engine import Plan, shuffled
+from tfsss.train.engine import Plan, Task, shuffled
 
 
 def normalise(pixels: np.ndarray) -> Tensor:
@@ -64,8 +64,9 @@ class Augmentation:
         return [side for first, side in self.sizes if step >= first][-1]
 
 
-class Classification:
+class Classification(Task):
     """The engine's `Task` for photographs with labels.
+
 
     Args:    soft: (n, k), a teacher's probabilities for the training pictures, which then take the place of the labels.
     """

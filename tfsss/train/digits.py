@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tfsss.data.digits import MEAN, STD, Digits, read_digits
 from tfsss.data.photos import data_folder
 from tfsss.models.vit import VisionTransformer, ViTConfig
-from tfsss.train.engine import Plan, shuffled
+from tfsss.train.engine import Plan, Task, shuffled
 from tfsss.train.recipe import Recipe
 
 
@@ -40,7 +40,7 @@ def jostle(images: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(images - paper, grid, align_corners=False) + paper
 
 
-class Reading:
+class Reading(Task):
     """The engine's `Task` for digits.  Args: validation: the test split, judged on its first 2,000 on the way."""
 
     def __init__(self, train: Digits, validation: Digits, plan: Plan):

@@ -1,14 +1,15 @@
-"""One training loop for every recipe: a step depends on the seed and its own number only, so resuming is exact."""
+"""One training loop for every recipe: a step depends on the seed and its own number only, so resuming is exact.
+
+(On a GPU up to the order in which its kernels add.) A step's gradient is that of the mean loss of its whole batch, in
+however many parts it goes through the model and however many processes share it: see `Trainer.gradients`.
+"""
 
 from __future__ import annotations
 
 import copy
-import csv
 import dataclasses
-import math
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from tfsss.errors import InputError
+from tfsss.train import distributed
 from tfsss.train.optimisers import optimisers
+from tfsss.train.report import LOG, Report
+from tfsss.train.schedule import ema_weight, learning_rate
 
-CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +33,15 @@ class Plan:
     """Everything that decides what a run computes, apart from model and data."""
 
     steps: int
-    batch_size: int
+    batch_size: int  # of a step, over all its parts and processes
     lr: float  # the highest, reached at the end of the warm-up
     warmup: int  # steps of linear rise
     hold: int = 0  # steps at the highest rate; afterwards half a cosine down to 0
     optimiser: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices of the blocks, and AdamW for the rest
     weight_decay: float = 0.05  # of matrices and kernels only
     betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = 1.0  # factor of the learning rate from each layer to the one below (`layer_decay.py`)
+    accumulate: int = 1  # parts in which a process puts its examples through the model: the memory of one suffices
     clip: float = 1.0  # largest norm of the whole gradient
     ema: float = 0.999  # share of the averaged weights kept at each step, once `ema_weight` has risen to it
     precision: Literal["float32", "bfloat16"] = "bfloat16"
@@ -45,13 +51,17 @@ class Plan:
 
 
 class Task(Protocol):
-    """What a recipe brings: data and loss."""
+    """What a recipe brings: data and loss. To be inherited from, for the sake of `count`."""
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The examples of one step, a function of the two arguments alone."""
+        """The examples of one step, each (b, ...), a function of the two arguments alone."""
 
     def loss(self, model: nn.Module, *batch: Tensor) -> Tensor:
-        """The mean loss of a batch."""
+        """The mean loss of a batch, or of a part of one."""
+
+    def count(self, *batch: Tensor) -> int:
+        """Over how many things `loss` takes its mean: what a part of a batch weighs. Examples, unless overridden."""
+        return len(batch[0])
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """A few validation figures by name, quickly: they are taken again and again."""
@@ -61,22 +71,6 @@ class Task(Protocol):
 
     def card(self) -> dict[str, Any]:
         """What a user of the weights must know beside the model's config: classes, normalisation, vocabulary."""
-
-
-def learning_rate(plan: Plan, step: int) -> float:
-    """Linear warm-up, a while at the top, then half a cosine.
-
-    Source:  Loshchilov and Hutter 2017 (SGDR), arXiv:1608.03983, eq. 5 without restarts; warm-up Goyal et al. 2017.
-    """
-    if step < plan.warmup:
-        return plan.lr * (step + 1) / plan.warmup
-    falls = plan.warmup + plan.hold
-    return plan.lr / 2 * (1 + math.cos(math.pi * max(0, step - falls) / max(1, plan.steps - falls)))
-
-
-def ema_weight(plan: Plan, step: int) -> float:
-    """Share of the old average kept at a step: small at first, so that the random start is soon forgotten."""
-    return min(plan.ema, (step + 1) / (step + 10))
 
 
 def shuffled(length: int, batch_size: int, step: int, seed: int) -> Tensor:
@@ -109,6 +103,7 @@ class Trainer:
 
     Args:    model: freshly made; recipes seed torch before they make it.
              out: folder of `checkpoint.pt` and `log.csv`; what is already there is continued.
+             device: "cpu" or "cuda"; every process that shares the run makes a trainer of its own.
     Raises:  InputError: the checkpoint there was made with another plan.
     """
 
@@ -127,11 +122,11 @@ class Trainer:
         same under both, as while the learning rate is held.
         """
         state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
-        planned, done = Plan(**state["plan"]), range(state["step"])
-        same_rates = all(learning_rate(planned, step) == learning_rate(self.plan, step) for step in done)
+        saved, done = Plan(**state["plan"]), range(state["step"])  # saved: maybe older than a field, then its default
+        same_rates = all(learning_rate(saved, step) == learning_rate(self.plan, step) for step in done)
         free = {"evaluate_every", "save_every"} | ({"steps", "hold"} if same_rates else set())
         for name, new in dataclasses.asdict(self.plan).items():
-            if (old := getattr(planned, name)) != new and name not in free:
+            if (old := getattr(saved, name)) != new and name not in free:
                 raise InputError("train.other_plan", folder=str(self.out), name=name, old=old, new=new)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
@@ -161,15 +156,14 @@ class Trainer:
 
     def train_step(self) -> float:
         """One step; torch is seeded for it first, so whatever is drawn in it follows from seed and step."""
-        torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
-        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
-            group["lr"] = learning_rate(self.plan, self.step)
-        self.model.train()
+        seed = self.plan.seed * 1_000_003 + self.step
+        torch.manual_seed(seed)
         batch = self.task.batch(self.step, torch.default_generator)
-        with self.autocast():
-            loss = self.task.loss(self.model, *(part.to(self.device) for part in batch))
-        self.model.zero_grad()
-        loss.backward()
+        if distributed.rank():  # what a model draws (drop path) is drawn anew for each share of the batch
+            torch.manual_seed(seed + distributed.rank() * 2**40)
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+            group["lr"] = learning_rate(self.plan, self.step) * group.get("scale", 1.0)  # old checkpoints have none
+        loss = self.gradients(batch)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -177,63 +171,58 @@ class Trainer:
             for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(value, 1 - ema_weight(self.plan, self.step))
         self.step += 1
-        return loss.item()
+        return loss
+
+    def gradients(self, batch: tuple[Tensor, ...]) -> float:
+        """The gradient of the mean loss of the whole batch, left in the parameters of every process.
+
+        The mean of parts' means is not the mean of the whole where the parts differ in size, as strings do in tokens:
+        each part is weighed by its `count`. What the model draws (drop path) differs with the parts.
+
+        Returns: that loss.
+        """
+        self.model.train()
+        self.model.zero_grad()
+        whole, loss = self.task.count(*batch), 0.0
+        for part in distributed.shares(batch, self.plan.accumulate):
+            weight = self.task.count(*part) / whole
+            with self.autocast():
+                share = self.task.loss(self.model, *(tensor.to(self.device) for tensor in part)) * weight
+            share.backward()
+            loss += share.item()
+        distributed.add_gradients(self.model.parameters())
+        return distributed.total(loss)
 
     def evaluate(self) -> dict[str, float]:
         with torch.inference_mode(), self.autocast():
             return self.task.evaluate(self.average)
 
     def run(self) -> bool:
-        """To the end of the plan, or to a stop request; a checkpoint is left in both cases.
+        """To the end of the plan, or to a stop request of any process; a checkpoint is left in both cases.
 
         Returns: True when the plan is complete.
         """
-        self.forget_later_rows()
+        first = distributed.rank() == 0
+        if first:
+            self.forget_later_rows()
         report = Report(self)
         with stop_requests() as stops:
-            while self.step < self.plan.steps and not stops:
+            while self.step < self.plan.steps and not distributed.total(len(stops)):
                 report.add(self.train_step())
-                done = self.step == self.plan.steps
-                if done or self.step % self.plan.evaluate_every == 0:
-                    report.write(self.evaluate())
-                elif self.step % 50 == 0:
-                    report.write({})
-                if self.step % self.plan.save_every == 0 and not done:
-                    self.save()
-            report.write({})
-            self.save()
+                if first:
+                    self.keep_watch(report)
+            if first:
+                report.write({})
+                self.save()
+        distributed.wait()  # whoever reads the checkpoint next finds the last one
         return self.step == self.plan.steps
 
-
-class Report:
-    """Progress: one line on the console and one row in the log, every 50 steps and at each evaluation."""
-
-    def __init__(self, trainer: Trainer):
-        self.trainer, self.losses, self.since = trainer, [], time.perf_counter()
-
-    def add(self, loss: float) -> None:
-        self.losses.append(loss)
-
-    def write(self, figures: dict[str, float]) -> None:
-        if not self.losses:
-            return
-        trainer, plan = self.trainer, self.trainer.plan
-        now = time.perf_counter()
-        elapsed, self.since = now - self.since, now
-        trainer.seconds += elapsed
-        speed = len(self.losses) * plan.batch_size / elapsed
-        left = (plan.steps - trainer.step) * elapsed / len(self.losses) / 60
-        row = {"step": trainer.step, "examples": trainer.step * plan.batch_size,
-               "lr": f"{learning_rate(plan, trainer.step - 1):.3g}",
-               "loss": f"{sum(self.losses) / len(self.losses):.4f}", "per_second": f"{speed:.1f}",
-               "seconds": f"{trainer.seconds:.0f}", "figures": " ".join(f"{k}={v:.4f}" for k, v in figures.items())}
-        self.losses.clear()
-        path = trainer.out / LOG
-        fresh = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as log:
-            writer = csv.DictWriter(log, row)
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
-        print(f"step {trainer.step}/{plan.steps}  loss {row['loss']}  lr {row['lr']}  {row['per_second']}/s  "
-              f"{left:.0f} min left  {row['figures']}", flush=True)
+    def keep_watch(self, report: Report) -> None:
+        """Evaluate, report and save where it is time to; the end of the run saves by itself."""
+        done = self.step == self.plan.steps
+        if done or self.step % self.plan.evaluate_every == 0:
+            report.write(self.evaluate())
+        elif self.step % 50 == 0:
+            report.write({})
+        if self.step % self.plan.save_every == 0 and not done:
+            self.save()

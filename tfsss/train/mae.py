@@ -15,15 +15,17 @@ from tfsss.data.photos import MEAN, STD, Photos, data_folder, read_photos
 from tfsss.layers.patch import CHANNELS_LAST, patchify, unpatchify
 from tfsss.models.mae import VARIANTS, MAEConfig, MaskedAutoencoder, Reconstruction, mean_error
 from tfsss.train.classify import normalise
-from tfsss.train.engine import Plan, shuffled
+from tfsss.train.engine import Plan, Task, shuffled
 from tfsss.train.recipe import Recipe
 
 VISIBLE = 0.1  # weight of the error on visible patches; the paper: 0, which leaves their guesses without any aim
 SEAMS = 3.0  # weight of `seam_error`; the paper: 0, which leaves a lattice
 
 
-class Guessing:
+class Guessing(Task):
     """The engine's `Task` for removed patches: flipped pictures and fresh noise in each step.
+
+    As many patches are removed of every picture, so a part of a batch weighs what it has in pictures.
 
     Args:    validation: its first 512 pictures are looked at on the way, each with the same mask every time.
     """

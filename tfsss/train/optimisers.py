@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from tfsss.train.layer_decay import layer_scales
 
 if TYPE_CHECKING:
     from tfsss.train.engine import Plan
 
 TABLES = ("token", "pos_embed", "relative_position_bias_table")
 BLOCK = re.compile(r"(blocks|layers|stages|encoder|decoder)\.\d+\.")  # what our models call the parts that are stacked
+
+Wanted = Callable[[str, nn.Parameter], bool]
+
+
+def everything(name: str, value: nn.Parameter) -> bool:
+    return True
 
 
 def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
@@ -25,30 +35,31 @@ def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
              arXiv:2502.16982, sec. 2.2. Both are torch's.
     """
     if plan.optimiser == "adamw":
-        return [adamw(model, plan)]
-    matrices = [value for name, value in model.named_parameters() if in_blocks(name, value)]
-    muon = torch.optim.Muon(matrices, lr=plan.lr, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw")
-    return [muon, adamw(model, plan, without={id(value) for value in matrices})]
+        return [adamw(model, plan, everything)]
+    muon = torch.optim.Muon(parameter_groups(model, plan, in_blocks), lr=plan.lr, adjust_lr_fn="match_rms_adamw")
+    return [muon, adamw(model, plan, lambda name, value: not in_blocks(name, value))]
 
 
 def in_blocks(name: str, value: nn.Parameter) -> bool:
     """Whether a parameter is a matrix inside the blocks: not an embedding, not a head."""
-    return BLOCK.search(name) is not None and value.ndim == 2 and value.requires_grad and not name.endswith(TABLES)
+    return BLOCK.search(name) is not None and value.ndim == 2 and not name.endswith(TABLES)
 
 
-def adamw(model: nn.Module, plan: Plan, without: frozenset[int] | set[int] = frozenset()) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(parameter_groups(model, plan.weight_decay, without), lr=plan.lr, betas=plan.betas,
-                             fused=True)
+def adamw(model: nn.Module, plan: Plan, wanted: Wanted) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameter_groups(model, plan, wanted), lr=plan.lr, betas=plan.betas, fused=True)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float,
-                     without: frozenset[int] | set[int] = frozenset()) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, plan: Plan, wanted: Wanted = everything) -> list[dict[str, Any]]:
     """Decay for matrices and kernels; none for biases, norms, scales, tokens and position tables.
 
-    Args:    without: `id` of parameters that another optimiser has.
+    Args:    wanted: which parameters an optimiser is for; frozen ones never are.
+    Returns: at most two groups for each layer that has a learning rate of its own, `scale` times the plan's.
     """
-    trained = [(name, value) for name, value in model.named_parameters()
-               if value.requires_grad and id(value) not in without]
-    decayed = [value for name, value in trained if value.ndim > 1 and not name.endswith(TABLES)]
-    plain = [value for name, value in trained if value.ndim <= 1 or name.endswith(TABLES)]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    scales = layer_scales(model, plan.layer_decay)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, value in model.named_parameters():
+        if value.requires_grad and wanted(name, value):
+            decayed = value.ndim > 1 and not name.endswith(TABLES)
+            groups[scales[name], plan.weight_decay if decayed else 0.0].append(value)
+    return [{"params": groups[scale, decay], "scale": scale, "weight_decay": decay}
+            for scale, decay in sorted(groups, key=lambda both: (both[0], -both[1]))]

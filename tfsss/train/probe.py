@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from tfsss import weights
 from tfsss.data.photos import Photos, data_folder, read_photos
 from tfsss.train.classify import by_source, normalise
-from tfsss.train.engine import Plan, shuffled
+from tfsss.train.engine import Plan, Task, shuffled
 from tfsss.train.recipe import ASSETS, Recipe, load_exported
 from tfsss.weights.home import home
 
@@ -77,7 +77,7 @@ def class_tokens(photos: Photos, split: str) -> np.ndarray:
     return np.array(kept)
 
 
-class Reading:
+class Reading(Task):
     """The engine's `Task` for features that were computed before.  Args: features: (n, d) of either split."""
 
     def __init__(self, train: Photos, validation: Photos, features: tuple[np.ndarray, np.ndarray], plan: Plan):

@@ -12,21 +12,22 @@ from torch.nn import functional as F
 from tfsss.data import sequences
 from tfsss.layers.masks import encoder_decoder_masks, real_tokens
 from tfsss.models.transformer import VARIANTS, Transformer, greedy_decode
-from tfsss.train.engine import Plan
+from tfsss.train.engine import Plan, Task
 from tfsss.train.recipe import Recipe
 
 TASKS: dict[sequences.Task, int] = {"reverse": sequences.LONGEST, "add": sequences.MOST_DIGITS}  # and how far each goes
 
 
-class Strings:
+class Strings(Task):
     """The engine's `Task` for pairs of strings; training never draws a string that is held out."""
 
     def __init__(self, plan: Plan):
         self.plan, self.validation = plan, {task: held_out(256, task) for task in TASKS}
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        each = self.plan.batch_size // len(TASKS)
-        strings = [string for task in TASKS for string in sequences.draw(each, generator, task=task)]
+        size = self.plan.batch_size
+        strings = [string for task, count in zip(TASKS, (size - size // 2, size // 2), strict=True)
+                   for string in sequences.draw(count, generator, task=task)]
         return sequences.sources(strings), sequences.targets([sequences.answer(string) for string in strings])
 
     def loss(self, model: nn.Module, source: Tensor, target: Tensor) -> Tensor:
@@ -34,6 +35,10 @@ class Strings:
         masks = encoder_decoder_masks(*(real_tokens(ids, sequences.PADDING) for ids in (source, read)))
         scores = model(source, read, masks)  # b m k: what follows each token of the target
         return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten(), ignore_index=sequences.PADDING)
+
+    def count(self, source: Tensor, target: Tensor) -> int:
+        """Tokens to be said, which differ from string to string."""
+        return int((target[:, 1:] != sequences.PADDING).sum())
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return {f"val_exact_{task}": fmean(exact(model, strings)) for task, strings in self.validation.items()}
