@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from tfsss.ui import chooser, downloads, frame, guard, lecture
+from tfsss.ui import downloads, frame, guard, lecture
 from tfsss.ui.position import biases, controls, encodings, grids, pairs, turning
 from tfsss.ui.position.show import STYLE
 
@@ -22,7 +22,7 @@ def body() -> None:
     drawn = entry = None
     with guard.guard(), st.container(key="stage"):
         chosen = controls.choose()
-        entry = chooser.current_vit().entry if chosen.weights else None
+        entry = controls.entry_of(chosen)
         with lecture.answer():
             drawn = DRAW[chosen.view](chosen)
     frame.look("position")

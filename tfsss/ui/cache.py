@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,27 @@ def model(weights_id: str) -> Loaded:
         return _model(weights_id)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _own_model(key: str, family: str | None, heads: int | None, _path: Path) -> Loaded:
+    with _one_at_a_time():
+        return weights.load_checkpoint(_path, family, num_heads=heads)
+
+
+def own_model(key: str, family: str | None, heads: int | None, path: Path) -> Loaded:
+    """A model of a visitor's own weights, read again when it was pushed out.
+
+    Args:    key: the digest of the files; family, heads, path: as `load_checkpoint` takes them.
+    Raises:  InputError: as `load_checkpoint`.
+    """
+    with _without_turn():
+        return _own_model(key, family, heads, _path=path)
+
+
+def forget_own_model(key: str, family: str | None, heads: int | None) -> None:
+    """Give up its memory."""
+    _own_model.clear(key, family, heads, _path=None)
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
 def bundled_picture(name: str) -> Picture:
     """A bundled photograph, decoded."""
@@ -114,13 +136,27 @@ def model_input(picture: Picture, loaded: Loaded, *, policy: str = "crop", heigh
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _traced(weights_id: str, digest: str, height: int, width: int, policy: str, _loaded: Loaded,
             _images: Tensor) -> tuple[Trace, float]:
+    return _run(_loaded, _images)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _traced_own(weights_id: str, digest: str, height: int, width: int, policy: str, _loaded: Loaded,
+                _images: Tensor) -> tuple[Trace, float]:
+    return _run(_loaded, _images)
+
+
+def _run(loaded: Loaded, images: Tensor) -> tuple[Trace, float]:
     with _one_at_a_time():
         started = time.perf_counter()
-        return trace(_loaded.model, _images), (time.perf_counter() - started) * 1000
+        return trace(loaded.model, images), (time.perf_counter() - started) * 1000
 
 
 def traced(picture: Picture, loaded: Loaded, policy: str = "crop") -> tuple[Trace, float]:
-    """One forward with every layer's attention, and its milliseconds. About 10 MB each, so fewer of them are kept."""
+    """One forward with every layer's attention, and its milliseconds.
+
+    About 10 MB each, of visitors' own weights up to 100 MB, so fewer of them are kept.
+    """
     _, images = model_input(picture, loaded, policy=policy)
+    keep = _traced_own if loaded.entry.kind == "file" else _traced
     with _without_turn():
-        return _traced(loaded.entry.id, picture.digest, *images.shape[-2:], policy, _loaded=loaded, _images=images)
+        return keep(loaded.entry.id, picture.digest, *images.shape[-2:], policy, _loaded=loaded, _images=images)

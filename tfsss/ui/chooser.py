@@ -8,33 +8,89 @@ from tfsss import weights
 from tfsss.errors import InputError
 from tfsss.ui import cache, guard, state
 from tfsss.ui.language import t
-from tfsss.weights import Loaded
+from tfsss.ui.own import control, session
+from tfsss.weights import Entry, Loaded
 
 AUTO = "auto"
+SHIPPED = {"mae": "mae_photos112", "swin": "swin_photos112"}  # the one of a family; of the ViTs there are several
+FAMILIES = {  # page -> the families of models that it runs, the first with its own list
+    "home": ("vit", "mae"), "position": ("vit", "swin"), "patches": ("vit",), "swin": ("swin",), "attention": ("vit",),
+    "mae": ("mae",),
+}
 
 
 def current_vit() -> Loaded:
     """The vision transformer in use."""
+    if own := session.chosen("vit"):
+        return own.loaded("vit")
     chosen = st.session_state.get("app_weights", AUTO)
     if chosen == AUTO or not weights.is_present(chosen):
         chosen = weights.best("vit")
     return cache.model(chosen)
 
 
-def choose_weights() -> None:
-    """The weights' part of the sidebar."""
+def current_own(family: str) -> Loaded | None:
+    """The visitor's own weights of a family of which one model ships; None = that one runs."""
+    own = session.chosen(family)
+    return own and own.loaded(family)
+
+
+def code(entry: Entry) -> str:
+    """The Python expression for the loaded weights, with `from tfsss import weights` before it."""
+    own = session.chosen(entry.family) if entry.kind == "file" else None
+    return own.code(entry.family) if own else f'weights.load("{entry.id}")'
+
+
+def choose_weights(page_id: str) -> None:
+    """The weights' part of the sidebar, on pages that run a model whose weights can be chosen."""
+    families = FAMILIES.get(page_id, ())
+    if not families:
+        return
+    control.settle(page_id, families)
+    for family in families:
+        if family == "vit":
+            choose_vit()
+        else:
+            choose_shipped_or_own(family)
+    control.control(families, lambda: t("own.joint").join(name_of(family) for family in families))
+
+
+def choose_vit() -> None:
+    """One of the ViTs that ship or can be fetched, or the visitor's own."""
     entries = {entry.id: entry for entry in weights.REGISTRY.values() if entry.family == "vit"}
     present = [weights_id for weights_id in entries if weights.is_present(weights_id)]
     if not present:
         guard.say(InputError("app.no_weights"))
-    state.choice("app", "weights", [AUTO, *entries], kind="select",
-                 show=lambda id: t("app.weights.auto") if id == AUTO else entries[id].name)
-    chosen = st.session_state["app_weights"]
-    if chosen != AUTO and chosen not in present and present:
+    names = {AUTO: t("app.weights.auto")} | {id: entry.name for id, entry in entries.items()} | own_names("vit")
+    chosen = state.choice("app", "weights", list(names), kind="select", show=names.get)
+    if chosen in entries and chosen not in present and present:
         st.caption(t("app.weights.absent", name=entries[chosen].name, instead=entries[weights.best("vit")].name))
     for weights_id, entry in entries.items():
         if weights_id not in present:
             offer(weights_id)
+
+
+def choose_shipped_or_own(family: str) -> None:
+    """The model that ships, or the visitor's own; no choice while there is none."""
+    if own := own_names(family):
+        names = {AUTO: weights.REGISTRY[SHIPPED[family]].name if SHIPPED[family] in weights.REGISTRY else
+                 t("own.untrained")} | own
+        state.choice(*session.CONTROLS[family], list(names), kind="select", show=names.get)
+
+
+def own_names(family: str) -> dict[str, str]:
+    """Source -> name in the list, of the visitor's own weights that this family can run."""
+    return {own.source: t("own.option", name=own.found.label) for own in session.opened().values()
+            if own.serves(family)}
+
+
+def name_of(family: str) -> str:
+    """What runs."""
+    if own := session.chosen(family):
+        return own.found.label
+    if family == "vit":
+        return current_vit().entry.name
+    return weights.REGISTRY[SHIPPED[family]].name if SHIPPED[family] in weights.REGISTRY else t("own.untrained")
 
 
 def offer(weights_id: str) -> None:

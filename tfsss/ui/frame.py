@@ -26,7 +26,7 @@ def begin(page_id: str) -> None:
     with st.sidebar:
         choose_language()
         pictures.choose_picture()
-        chooser.choose_weights()
+        chooser.choose_weights(page_id)
         lecture.choose_lecture()
     lecture.present(page_id)
 

@@ -68,17 +68,18 @@ def attention_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, s
     forward, _ = traced(picture, loaded)
     size = loaded.entry.input_size
     pixels = cache.fitted(picture, size, size)
-    first = min(1, len(forward.weights) - 1)
+    first, query = min(1, len(forward.weights) - 1), "class" if forward.class_token else "mean"
 
     def draw() -> tuple[bytes, tuple[int, int], float]:
         rolled = rollout(forward, first=first, discard=0.9).matrix
-        shares = attention.on_grid(forward, attention.of_query(forward, rolled, "class"))
+        shares = attention.on_grid(forward, attention.of_query(forward, rolled, query))
         shares = shares / shares.sum()
         strongest = divmod(int(shares.argmax()), shares.shape[1])
         return overlay_jpeg(pixels, shares, strength=0.62), strongest, float(shares.max())
 
     image, (row, column), largest = cache.computed(("home_attention", loaded.entry.id, picture.digest), draw)
-    words = {"row": row, "column": column, "percent": f"{largest * 100:.1f}", "first": first + 1}
+    words = {"row": row, "column": column, "percent": f"{largest * 100:.1f}", "first": first + 1,
+             "query": t(f"home.attention.{query}")}
     return image, "JPEG", t("home.attention.alt", **words), t("home.attention.caption", **words)
 
 
@@ -89,7 +90,8 @@ def position_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, st
 
     image, grid = cache.computed(("home_position", loaded.entry.id), draw)
     words = {"rows": grid[0], "columns": grid[1]}
-    return image, "PNG", t("home.position.alt", **words), t("home.position.caption", **words)
+    made = t(f"home.position.{loaded.entry.config.pos_embed}")  # an MAE's are fixed
+    return image, "PNG", t("home.position.alt", **words), t("home.position.caption", made=made, **words)
 
 
 def mae_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:

@@ -15,6 +15,7 @@ import streamlit as st
 from tfsss.ui.language import t
 
 WRITTEN, KEPT = "_written", "_kept"  # what the app last put into the address; values of controls not on this page
+DEFAULTS = "_defaults"  # of controls whose default depends on the model
 
 
 def settle(key: str, name: str, default: object, parse: Callable[[str], object]) -> None:
@@ -47,6 +48,16 @@ def record(key: str, name: str, value: object, text: str | None) -> None:
         st.session_state[WRITTEN][key] = text
         if st.query_params.get(name) != text:
             st.query_params[name] = text
+
+
+def follow(room: str, name: str, default: object) -> None:
+    """Before a control whose default depends on the model: a value that stood on the last default goes to this one."""
+    key, defaults = f"{room}_{name}", st.session_state.setdefault(DEFAULTS, {})
+    last = defaults.get(key, default)
+    for values in (st.session_state, st.session_state.setdefault(KEPT, {})):
+        if last != default and key in values and values[key] == last:
+            values[key] = default
+    defaults[key] = default
 
 
 def choice(room: str, name: str, options: Sequence[str], *, default: str | None = None,

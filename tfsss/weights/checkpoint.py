@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import isqrt
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ from tfsss.weights.recognise import Recognised, recognise
 from tfsss.weights.registry import FAMILIES, Entry
 
 LARGEST = 1024  # side of a picture, whatever a settings file says
+MOST_TABLE = {"vit": 64, "mae": 40}  # patches a side of the position table; an MAE takes no smaller picture
+MOST_GRID = 40  # patches a side of what a ViT is shown,
+MOST_WEIGHTS = 50_000_000  # and attention weights of one picture, all layers and heads: 100 MB in half precision
 NAMED = 6  # how many tensors an error names before it only counts
 USES = {  # family -> the pages that can show it
     "vit": ("patches", "position", "attention"),
@@ -38,13 +42,15 @@ def load_checkpoint(path: Path | str, family: str | None = None, *, num_heads: i
     """
     checkpoint = read(path)
     found = recognise(checkpoint, num_heads=num_heads)
+    model_id = f"file_{checkpoint.digest}" + (f"_{num_heads}_heads" if num_heads else "")
     if family not in (None, found.family):
         found = _as_family(found, family, checkpoint.file.name)
+        model_id += f"_{family}"
     kind = FAMILIES[found.family]
     _check(found, checkpoint.file.name)
     model = kind.model(found.config)
     model.load_state_dict(found.state)  # half precision becomes float32 here
-    entry = _entry(checkpoint, found, sum(parameter.numel() for parameter in model.parameters()))
+    entry = _entry(model_id, checkpoint, found, sum(parameter.numel() for parameter in model.parameters()))
     return Loaded(model=model.eval().requires_grad_(False), entry=entry)
 
 
@@ -64,8 +70,10 @@ def _as_family(found: Recognised, family: str, file: str) -> Recognised:
 def _check(found: Recognised, file: str) -> None:
     """Compare names and shapes with a model that takes no memory.
 
-    Raises:  InputError: naming what is missing, left over, of another shape or no number.
+    Raises:  InputError: naming what is missing, left over, of another shape or no number, or a table too fine to draw.
     """
+    if found.family in MOST_TABLE and found.config.grid[0] > MOST_TABLE[found.family]:
+        raise InputError("checkpoint.too_fine", file=file, side=found.config.grid[0], limit=MOST_TABLE[found.family])
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in
                   FAMILIES[found.family].model(found.config).state_dict().items()}
@@ -93,7 +101,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _entry(checkpoint: Checkpoint, found: Recognised, parameters: int) -> Entry:
+def _entry(model_id: str, checkpoint: Checkpoint, found: Recognised, parameters: int) -> Entry:
     """What a caption says about it."""
     choices, config, family = found.choices, found.config, FAMILIES[found.family]
     classes = getattr(config, "num_classes", 0)
@@ -102,21 +110,28 @@ def _entry(checkpoint: Checkpoint, found: Recognised, parameters: int) -> Entry:
     facts = {"source": found.source, "assumed": tuple(choices.assumed), "set_aside": found.set_aside,
              "uses": USES[found.family], "tensors": len(checkpoint.tensors), "dtypes": _dtypes(checkpoint)}
     return Entry(
-        id=f"file_{checkpoint.digest}", name=checkpoint.file.name, family=found.family, kind="file", config=config,
+        id=model_id, name=checkpoint.file.name, family=found.family, kind="file", config=config,
         mean=mean, std=std, input_size=side, parameters=parameters, paper=family.paper, licence="?",
         classes=names if len(names) == classes else tuple(str(number) for number in range(classes)),
         size_bytes=checkpoint.size_bytes, facts=facts, file=checkpoint.file)
 
 
 def _side(found: Recognised) -> int:
-    """Of the square that it is shown with: as told, where that can be drawn, else what its tables are made for."""
+    """Of the square that it is shown with: as told, where that can be drawn, else what its tables are made for.
+
+    A ViT takes any size, so it gets a smaller picture where all its attention weights would be too many to keep.
+    """
     config, told = found.config, found.choices.told.get("input_size", 0)
     if found.family == "mae":  # takes no other size
         return config.img_size
     side = told
     if not config.patch_size <= told <= LARGEST:
         side = min(config.img_size if found.family == "vit" else found.choices.pick("img_size"), LARGEST)
-    return side - side % config.patch_size
+    cells = side // config.patch_size
+    if found.family == "vit":
+        tokens = isqrt(MOST_WEIGHTS // (config.depth * config.num_heads)) - config.num_prefix
+        cells = max(1, min(cells, MOST_GRID, isqrt(max(tokens, 1))))
+    return cells * config.patch_size
 
 
 def _dtypes(checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ IN_A_FOLDER = ("model.safetensors", "model.safetensors.index.json", "pytorch_mod
 # What training scripts put the model's tensors under; DINO's teacher is the network that its authors evaluate.
 WRAPPERS = ("teacher", "student", "model", "state_dict")
 EVERYWHERE = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before every name
+
+SWOLLEN = 4  # times its own size that a file's tensors may take: tied ones take twice, a number repeated has no end
 
 # Official training scripts save their settings beside the tensors: a bag of plain values that can run nothing.
 torch.serialization.add_safe_globals([argparse.Namespace])
@@ -59,11 +62,13 @@ def read(path: Path | str) -> Checkpoint:
     for prefix in EVERYWHERE:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    settings = _json(file.parent / "config.json")
+    size = sum(shard.stat().st_size for shard in shards)
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > SWOLLEN * size:
+        raise InputError("checkpoint.swollen", file=file.name)
+    settings, preprocessing = _json(file.parent / "config.json"), _json(file.parent / "preprocessor_config.json")
     return Checkpoint(
-        file=file, size_bytes=sum(shard.stat().st_size for shard in shards), digest=_digest(shards, settings),
-        tensors=tensors, wrapper=wrapper, beside=beside, settings=settings,
-        preprocessing=_json(file.parent / "preprocessor_config.json"))
+        file=file, size_bytes=size, digest=_digest(shards, settings, preprocessing), tensors=tensors, wrapper=wrapper,
+        beside=beside, settings=settings, preprocessing=preprocessing)
 
 
 def _file_of(path: Path) -> Path:
@@ -96,6 +101,7 @@ def _shards(index: Path) -> list[Path]:
 
 def _content(file: Path) -> Mapping[str, Any]:
     """What one file holds.  Raises: InputError: damaged, or it wants to run something."""
+    _check_unpacked(file)
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
@@ -115,6 +121,19 @@ def _content(file: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise InputError("checkpoint.no_tensors", file=file.name)
     return content
+
+
+def _check_unpacked(file: Path) -> None:
+    """Raises InputError for an archive that is larger unpacked: torch.save packs nothing, and a bomb would."""
+    if not zipfile.is_zipfile(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            packed = any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError("checkpoint.damaged", file=file.name) from error
+    if packed:
+        raise InputError("checkpoint.packed", file=file.name)
 
 
 def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], tuple[str, ...], tuple[str, ...]]:
@@ -142,7 +161,7 @@ def _json(file: Path) -> dict[str, Any]:
     return found
 
 
-def _digest(shards: list[Path], settings: Mapping[str, Any]) -> str:
+def _digest(shards: list[Path], *settings: Mapping[str, Any]) -> str:
     """The same for the same weights under the same settings, wherever they lie."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for shard in shards:

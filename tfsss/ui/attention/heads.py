@@ -70,6 +70,7 @@ def controls(subject: Subject) -> Chosen:
     settle_query(subject)
     columns = st.columns([2.4, 2.3, 3.9, 1.9, 2.2])
     with columns[0]:
+        state.follow("attention", "layer", depth - 1)
         layer = state.slide("attention", "layer", 0, depth - 1, depth - 1, help=t("attention.layer.help"))
     with columns[1]:
         head = state.choice("attention", "head", [MEAN, *map(str, range(heads))], kind="select",

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from tfsss.ui import downloads
+from tfsss.ui import chooser, downloads
 from tfsss.ui.attention.subject import Subject
 from tfsss.ui.downloads import Taken
 from tfsss.ui.pictures import OWN
@@ -27,7 +27,7 @@ from tfsss.data.images import bundled, fit, load_image
 {imports}
 from tfsss.explain.inputs import normalise
 
-loaded = weights.load("{id}")
+loaded = {loaded}
 picture = load_image({source})
 pixels = fit(picture, {height}, {width}, "crop")
 images = normalise(pixels, loaded.entry)
@@ -100,7 +100,7 @@ def offered(subject: Subject, taken: Taken) -> list[downloads.Download]:
             kept["logits"] = traced.logits
         return kept | dict(taken.arrays())
 
-    script = SCRIPT.format(name=entry.name, id=entry.id, source=source, height=height, width=width,
+    script = SCRIPT.format(name=entry.name, loaded=chooser.code(entry), source=source, height=height, width=width,
                            imports=taken.imports, lines=taken.lines)
     return downloads.downloads("attention", png=taken.png, arrays=arrays, script=script)
 

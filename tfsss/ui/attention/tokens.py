@@ -29,6 +29,7 @@ def show(subject: Subject) -> Taken:
         with st.container(key="controls"):
             left, right = st.columns(2)
             with left:
+                state.follow("attention", "layer", depth - 1)
                 layer = state.slide("attention", "layer", 0, depth - 1, depth - 1, help=t("attention.layer.help"))
             with right:
                 strength = state.slide("attention", "strength", 0.0, 1.0, 0.6, step=0.05,

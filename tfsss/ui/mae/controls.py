@@ -37,11 +37,11 @@ def seed_control() -> int:
 
 def painted_set(subject: Subject) -> str:
     """The painted patches as text, with buttons that begin it; a mistyped set counts as empty."""
-    text = state.words(ROOM, "painted", max_chars=64, help=t("mae.painted.help"))
+    text = state.words(ROOM, "painted", max_chars=max(64, len(to_bitmap(np.ones(subject.grid, bool)))),
+                       help=t("mae.painted.help"))
     st.button(t("mae.clear"), key="mae_clear", icon=":material/ink_eraser:", on_click=_paint, args=("",))
-    rows, columns = subject.grid
-    centre = _centre(rows, columns)
-    st.button(t("mae.centre"), key="mae_centre", icon=":material/center_focus_weak:", on_click=_paint, args=(centre,))
+    st.button(t("mae.centre"), key="mae_centre", icon=":material/center_focus_weak:", on_click=_paint,
+              args=(_centre(*subject.grid),))
     try:
         from_bitmap(text, subject.grid)
     except InputError as error:

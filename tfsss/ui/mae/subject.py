@@ -12,10 +12,11 @@ from tfsss.explain.mae import Fills, Guess, Masking, fills, guess, masking
 from tfsss.explain.mae_targets import WaysBack, ways_back
 from tfsss.figures.bitmap import from_bitmap
 from tfsss.models.mae import VARIANTS
-from tfsss.ui import cache, downloads, pictures
+from tfsss.ui import cache, chooser, downloads, pictures
 from tfsss.weights import Loaded
 
-WEIGHTS, UNTRAINED = "mae_photos112", "small_112"  # the trained ones, and the shape that runs while they are not here
+WEIGHTS = chooser.SHIPPED["mae"]
+UNTRAINED = "small_112"  # the shape that runs while the trained ones are not here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,9 @@ class Taken(downloads.Taken):
 
 
 def current_model() -> Loaded:
-    """The trained weights that ship; until they are there, an untrained model that says so."""
+    """The visitor's own weights, or those that ship; where neither are, an untrained model that says so."""
+    if own := chooser.current_own("mae"):
+        return own
     if weights.is_present(WEIGHTS):
         return cache.model(WEIGHTS)
     return cache.computed(("mae_untrained", UNTRAINED), lambda: weights.untrained("mae", VARIANTS[UNTRAINED]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tfsss.ui import downloads
+from tfsss.ui import chooser, downloads
 from tfsss.ui.mae.subject import UNTRAINED, Chosen, Subject, Taken
 from tfsss.ui.pictures import OWN
 
@@ -97,7 +97,7 @@ def mask_lines(chosen: Chosen) -> str:
 
 def offered(subject: Subject, taken: Taken) -> list[downloads.Download]:
     """The four downloads of a view."""
-    imports, loaded = taken.imports, f'weights.load("{subject.loaded.entry.id}")'
+    imports, loaded = taken.imports, chooser.code(subject.loaded.entry)
     if subject.untrained:
         loaded = f'weights.untrained("mae", VARIANTS["{UNTRAINED}"])'
         if "import VARIANTS" not in imports:

@@ -105,7 +105,7 @@ from tfsss.explain import patches
 from tfsss.explain.arrays import arrays_of
 from tfsss.figures import patches as draw
 
-loaded = weights.load("{weights}")
+loaded = {weights}
 picture = load_image({picture})
 pixels = fit(picture, {height}, {width}, "stretch")  # the same shape, about the size that the weights know
 cut = patches.cut(pixels, loaded.entry, {patch_size}, stride={stride}, policy="{policy}")
@@ -121,5 +121,5 @@ def script(setting: Setting, lines: str) -> str:
     own = name == pictures.OWN
     picture = 'Path("your-picture.jpg")' if own else f'bundled()["{name}"]'
     return SCRIPT.format(source="fit, load_image" if own else "bundled, fit, load_image", picture=picture,
-                         weights=setting.loaded.entry.id, height=setting.size[0], width=setting.size[1],
+                         weights=chooser.code(setting.loaded.entry), height=setting.size[0], width=setting.size[1],
                          patch_size=setting.patch_size, stride=setting.stride, policy=setting.policy, lines=lines)

@@ -16,6 +16,7 @@ from tfsss.ui.position.chosen import STEPS, Chosen
 from tfsss.ui.position.encodings import matrix
 from tfsss.ui.position.show import MOST_CELLS, Axis, Drawn, heat, number, say, thinned
 from tfsss.ui.position.sources import code, kept, pairs_of, script, source
+from tfsss.ui.swin.subject import current_model as current_swin
 
 MOST_NUMBERS = 16  # tokens of a window whose matrix is written out in numbers
 
@@ -64,7 +65,15 @@ def draw_table(chosen: Chosen, bias: Bias) -> None:
     with right:
         say(f"**{t('position.matrix.title', head=chosen.head)}**")
         matrix("bias", pairs_of(chosen), size=340, vmax=float(np.abs(bias.table).max()))
-        say(t("position.random"))
+        say(whose(chosen))
+
+
+def whose(chosen: Chosen) -> str:
+    """Where the bias table comes from."""
+    if not chosen.swin:
+        return t("position.random")
+    stage, block = chosen.table_of.split(".")
+    return t("position.trained", name=current_swin().entry.name, stage=stage, block=block)
 
 
 def draw_steps(chosen: Chosen) -> Drawn:

@@ -37,6 +37,8 @@ class Chosen:
     view: str
     other: str  # the second kind, of "compare"
     weights: str  # id of the loaded ViT; "" = the learned table is not in use
+    swin: str = ""  # id of the Swin whose trained bias table is in use; "" = none, or a random one
+    table_of: str = "random"  # or stage and block, "0.1"
     input_grid: tuple[int, int] = (0, 0)  # patches that this ViT makes of a picture
     trained_grid: tuple[int, int] = (0, 0)  # of its position table
     length: int = 64

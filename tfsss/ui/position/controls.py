@@ -9,11 +9,15 @@ import streamlit as st
 from tfsss.ui import chooser, state
 from tfsss.ui.canvas import pin_field
 from tfsss.ui.language import t
-from tfsss.ui.position.chosen import KINDS, VIEWS, Chosen, asked
+from tfsss.ui.position.chosen import KINDS, SEQUENCES, VIEWS, Chosen, asked
+from tfsss.ui.swin.subject import current_model as current_swin
+from tfsss.weights import Entry
 
 ROOM = "position"
 OPPOSITE = {"learned": "sincos_2d", "relative": "alibi"}  # what a kind is compared with first, if not "learned"
 LATE = ("head", "patch", "query", "key_token")  # their ends depend on the other controls
+FROM_SWIN = ("window_rows", "window_columns", "heads", "seed")  # that a trained bias table leaves no choice of
+MOST_WINDOW, MOST_TRAINED = 18, 40  # sides whose pairs, and whose positions, are still drawn
 BASES = (2, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
@@ -37,8 +41,11 @@ def choose() -> Chosen:
         entry = chooser.current_vit().entry
         side = entry.input_size // entry.config.patch_size
         values |= {"weights": entry.id, "input_grid": (side, side), "trained_grid": entry.config.grid}
-    names = [name for name in asked(kind, view, values["other"]) if name != "other" and _is_needed(name, values)]
     row = places[2:] if view == "compare" else places[1:]
+    if has_trained_table(kind, values["other"]):
+        with row.pop(0):
+            values |= bias_table()
+    names = [name for name in asked(kind, view, values["other"]) if name != "other" and _is_needed(name, values)]
     folded = names[len(row):]
     if folded:
         popover = last.popover(t("position.more"), width="stretch")
@@ -49,13 +56,45 @@ def choose() -> Chosen:
     return Chosen(**values)
 
 
+def has_trained_table(kind: str, other: str) -> bool:
+    """Whether Swin's bias lies on its own window, and not on the grid of what it is compared with."""
+    return "relative" in (kind, other) and "learned" not in (kind, other) and (
+        kind == "relative" or kind in SEQUENCES) and current_swin().entry.config.window_size <= MOST_WINDOW
+
+
+def bias_table() -> dict[str, object]:
+    """Whose bias table: a random one of any window, or that of a block of the Swin in use, whose window it has."""
+    entry = current_swin().entry
+    config = entry.config
+    blocks = [f"{stage}.{block}" for stage, depth in enumerate(config.depths) for block in range(depth)]
+    options = ["random", *(blocks if entry.weights == "trained" else [])]
+    chosen = state.choice(
+        ROOM, "table_of", options, kind="select", default=blocks[0] if entry.kind == "file" else "random",
+        show=lambda option: t("position.table_of.random") if option == "random" else
+        t("position.table_of.block", stage=option.split(".")[0], block=option.split(".")[1]))
+    if chosen == "random":
+        return {}
+    heads = config.num_heads[int(chosen.split(".")[0])]
+    return {"table_of": chosen, "swin": entry.id, "window_rows": config.window_size,
+            "window_columns": config.window_size, "heads": heads}
+
+
+def entry_of(chosen: Chosen) -> Entry | None:
+    """The weights that are drawn; None = a formula, or a random table."""
+    if chosen.weights:
+        return chooser.current_vit().entry
+    return current_swin().entry if chosen.swin else None
+
+
 def _kind_name(kind: str) -> str:
     return t(f"position.kind.{kind}")
 
 
 def _is_needed(name: str, values: dict) -> bool:
-    """The choice of a table is one only where the trained grid is another than the picture's."""
-    return name != "table" or values["input_grid"] != values["trained_grid"]
+    """Whether there is a choice: of a table, where the trained grid is another than the picture's and can be drawn."""
+    if name == "table":
+        return values["input_grid"] != values["trained_grid"] and values["trained_grid"][0] <= MOST_TRAINED
+    return not ("swin" in values and name in FROM_SWIN)
 
 
 def _slide(name: str, low: int, high: int, default: int, step: int = 1) -> Callable[[dict], object]:

@@ -29,12 +29,14 @@ def draw_map(chosen: Chosen) -> Drawn:
     count, width = made.vectors.shape
     rows = thinned(count, made.grid, MOST_CELLS // width)
     vmax, most = color_end(made), top(made.vectors)
+    fixed = (chosen.kind, made.kind) == ("learned", "sincos_2d")  # an MAE's table, which training never changed
     heat("map", made.vectors[rows], down=Axis(name=t("position.position"), last=count - 1),
          across=Axis(name=t("position.dimension"), last=width - 1), size=(1040, 360), vmax=vmax,
          whole=len(rows) == count)
     lengths = np.linalg.norm(made.vectors, axis=1)
     st.caption(" ".join(filter(None, [
-        t(f"position.formula.{chosen.kind}", base=f"{chosen.base:,}", width=width), thin_note(count, made.grid, rows),
+        t(f"position.formula.{'fixed' if fixed else chosen.kind}", base=f"{chosen.base:,}", width=width),
+        thin_note(count, made.grid, rows),
         t("position.lengths", low=number(float(lengths.min())), high=number(float(lengths.max()))),
         t("position.clipped", end=number(vmax), largest=number(most)) if vmax < most else ""])))
     zoom = max(1, 1000 // max(count, width))

@@ -19,6 +19,7 @@ from tfsss.figures.tiles import similarity_tiles
 from tfsss.ui import frame
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
+from tfsss.ui.position.biases import whose
 from tfsss.ui.position.chosen import Chosen
 from tfsss.ui.position.show import Drawn, number, picture, say
 from tfsss.ui.position.sources import code, kept, pairs_code, pairs_of, script, source
@@ -72,7 +73,7 @@ def draw_window(chosen: Chosen, bias: Bias) -> Drawn:
                  pinned=chosen.patch, pin_key="position_patch", width=400 if len(heads) == 1 else 300,
                  columns=min(4, len(heads)),
                  titles=[t("position.head.name", head=head) for head in range(len(heads))])
-    say(t("position.random"))
+    say(whose(chosen))
     token = middle(bias.grid) if chosen.patch is None else chosen.patch
     maps = bias.bias[:, token].reshape(1, -1, *bias.grid)
     return Drawn(png=lambda: montage(maps, scale="signed", zoom=24, gap=8), arrays=lambda: arrays_of(bias=bias),

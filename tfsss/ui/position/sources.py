@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tfsss.explain import position
+from tfsss.explain import position, swin_parts
 from tfsss.explain.position import Bias, Encoding, Similarity
-from tfsss.ui import cache
+from tfsss.ui import cache, chooser
 from tfsss.ui.position.chosen import Chosen
+from tfsss.ui.swin.subject import current_model as current_swin
 from tfsss.weights import Loaded
 
 Grid = tuple[int, int] | None
@@ -19,9 +20,10 @@ IMPORTS = (  # what a script may name, and the line that brings it
     ("Path(", "from pathlib import Path"),
     ("np.", "import numpy as np"),
     ("Image.", "from PIL import Image"),
-    ("weights.load", "from tfsss import weights"),
+    ("weights.", "from tfsss import weights"),
     ("position.", "from tfsss.explain import position"),
     ("position_beyond.", "from tfsss.explain import position_beyond"),
+    ("swin_parts.", "from tfsss.explain import swin_parts"),
     ("rotary_pairs(", "from tfsss.explain.rotary import rotary_pairs"),
     ("montage(", "from tfsss.figures.maps import montage"),
     ("palette_png(", "from tfsss.figures.maps import palette_png"),
@@ -43,7 +45,9 @@ def source(chosen: Chosen, kind: str | None = None, *, past: bool = False) -> En
         count = grid[0] * grid[1]
     elif past and not grid:
         count += chosen.past
-    loaded = cache.model(chosen.weights) if kind == "learned" else None  # before the computation: caches do not nest
+    loaded = None  # before the computation: caches do not nest
+    if kind == "learned" or kind == "relative" and chosen.swin:
+        loaded = chooser.current_vit() if kind == "learned" else current_swin()
     return kept(chosen, f"source {kind} {past}", lambda: _make(chosen, kind, grid, count, loaded))
 
 
@@ -54,6 +58,8 @@ def _make(chosen: Chosen, kind: str, grid: Grid, count: int, loaded: Loaded | No
     if kind == "sincos_2d":
         return position.sincos_grid(grid, c.width, base=c.base, interleaved=c.layout == "interleaved",
                                     x_first=c.order == "xy")
+    if kind == "relative" and c.swin:
+        return next(one.bias for one in swin_parts.trained_biases(loaded) if f"{one.stage}.{one.block}" == c.table_of)
     if kind == "relative":
         return position.relative_bias(grid, num_heads=c.heads, seed=c.seed)
     if kind == "alibi":
@@ -79,8 +85,12 @@ def code(chosen: Chosen, kind: str | None = None, *, past: bool = False) -> str:
         grid = (grid[0] + c.past_rows, grid[1])
     elif past and not grid:
         count += c.past
+    if kind == "relative" and c.swin:
+        loaded, (stage, block) = current_swin(), map(int, c.table_of.split("."))
+        place = sum(loaded.entry.config.depths[:stage]) + block
+        return f"swin_parts.trained_biases({chooser.code(loaded.entry)})[{place}].bias"
     plain = {
-        "learned": f'position.learned(weights.load("{c.weights}"), {grid})',
+        "learned": f"position.learned({chooser.code(chooser.current_vit().entry) if c.weights else None}, {grid})",
         "sincos_2d": f"position.sincos_grid({grid}, {c.width}, base={c.base}, "
                      f'interleaved={c.layout == "interleaved"}, x_first={c.order == "xy"})',
         "relative": f"position.relative_bias({grid}, num_heads={c.heads}, seed={c.seed})",

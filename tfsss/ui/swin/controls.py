@@ -6,17 +6,23 @@ import streamlit as st
 
 from tfsss.ui import state
 from tfsss.ui.language import t
-from tfsss.ui.swin.subject import ROOM, Cut
+from tfsss.ui.swin.subject import ROOM, Cut, Subject
 
-MOST_SIDE, MOST_WINDOW = 40, 12
-SIDE, WINDOW = 14, 7
+MOST_SIDE, MOST_WINDOW = 40, 12  # larger windows are for weights that know no other, up to half the sides
 
 
-def cut_controls() -> Cut:
-    """Rows, columns, window, shift, and folded what becomes of padding: the first controls of a row."""
-    grid = (state.number(ROOM, "rows", 1, MOST_SIDE, SIDE, help=t("swin.rows.help")),
-            state.number(ROOM, "columns", 1, MOST_SIDE, SIDE, help=t("swin.columns.help")))
-    window = state.number(ROOM, "window", 1, MOST_WINDOW, WINDOW, help=t("swin.window.help"))
+def cut_controls(subject: Subject) -> Cut:
+    """Rows, columns, window, shift, and folded what becomes of padding: the first controls of a row.
+
+    At first two windows of the weights' own size beside each other, both ways.
+    """
+    own = min(subject.window, MOST_SIDE // 2)
+    for name, default in (("rows", 2 * own), ("columns", 2 * own), ("window", own)):
+        state.follow(ROOM, name, default)
+    grid = (state.number(ROOM, "rows", 1, MOST_SIDE, 2 * own, help=t("swin.rows.help")),
+            state.number(ROOM, "columns", 1, MOST_SIDE, 2 * own, help=t("swin.columns.help")))
+    window = state.number(ROOM, "window", 1, max(own, MOST_WINDOW), own, help=t("swin.window.help"))
+    state.follow(ROOM, "shift", window // 2)
     shift = state.number(ROOM, "shift", 0, window - 1, window // 2, help=t("swin.shift.help"))
     mask_padding = state.switch(ROOM, "mask_padding", help=t("swin.mask_padding.help"))
     return Cut(grid=grid, window=window, shift=shift, mask_padding=mask_padding)

@@ -66,10 +66,10 @@ def show(subject: Subject) -> Taken:
         with st.container(key="swin_cut", horizontal=True, vertical_alignment="bottom"):
             through = state.choice(ROOM, "through", THROUGH, help=t("swin.through.help"))
             if through == "blocks":
-                cut = cut_controls()
+                cut = cut_controls(subject)
                 blocks = state.slide(ROOM, "blocks", 1, 6, 4)
             else:
-                cut, blocks = Cut(grid=model_grid(subject), window=window_of(subject), shift=0), 0
+                cut, blocks = Cut(grid=model_grid(subject), window=subject.window, shift=0), 0
             token = state.number(ROOM, "token", 0, cut.grid[0] * cut.grid[1] - 1, None, help=t("swin.token.help"))
     gy, gx = cut.grid
     pinned = gy // 2 * gx + gx // 2 if token is None else token
@@ -89,11 +89,6 @@ def show(subject: Subject) -> Taken:
 def model_grid(subject: Subject) -> tuple[int, int]:
     """The model's first grid at its own picture size."""
     return (subject.loaded.entry.input_size // subject.patch,) * 2
-
-
-def window_of(subject: Subject) -> int:
-    """The window that the weights know."""
-    return subject.loaded.model.config.window_size
 
 
 def canvas_scene(subject: Subject, grid: tuple[int, int]) -> bytes:

@@ -17,7 +17,7 @@ from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, sentences, t
 from tfsss.ui.swin.pieces import figure, note, png, row, signed, table
 from tfsss.ui.swin.scene import LIFTED, STEPS
-from tfsss.ui.swin.subject import BLOCK, ROOM, Cut, Subject, cell_of
+from tfsss.ui.swin.subject import ROOM, Cut, Subject, cell_of
 
 MASK_SIDE, PANEL_SIDE = 250, 190  # CSS pixels
 MASKS_SIDE = 120
@@ -174,9 +174,9 @@ def attention_words(subject: Subject, cut: Cut, made: WindowWeights, looked: Loo
     rows = [(f"<code>{signed(added, 'g')}</code>", f"{100 * part:.3g} %")
             for added, part in zip(lost.added, lost.share)]
     own = "own" if made.own else "resized" if made.resized else "other"
-    model = subject.loaded.model.config.window_size
     return (note(t("swin.attention.removed", percent=f"{100 * share:.1f}", head=looked.head, window=looked.window))
-            + note(t(f"swin.attention.{own}", block=BLOCK, model=model, usual=made.windows.usual_shift))
+            + note(t(f"swin.attention.{own}", block=subject.block, model=subject.window,
+                     usual=made.windows.usual_shift))
             + (table(rows, head=(t("swin.leak.added"), t("swin.leak.left"))) if lost.share.any() else ""))
 
 

@@ -15,7 +15,7 @@ from tfsss.ui.swin import step_panels
 from tfsss.ui.swin.controls import cut_controls, steps_row
 from tfsss.ui.swin.pieces import note
 from tfsss.ui.swin.scene import STEPS, numbers, scene, stage_of
-from tfsss.ui.swin.subject import BLOCK, Cut, Subject, Taken, cell_of
+from tfsss.ui.swin.subject import Cut, Subject, Taken, cell_of
 
 TALLEST, WIDEST = 430, 560  # CSS pixels of the stage
 IMPORTS = """from tfsss.explain.arrays import arrays_of
@@ -38,7 +38,7 @@ arrays = arrays_of(made=made, leak=leak(made))
 def show(subject: Subject) -> Taken:
     """The view."""
     with st.container(key="controls"), st.container(key="swin_cut", horizontal=True, vertical_alignment="bottom"):
-        cut = cut_controls()
+        cut = cut_controls(subject)
     number = steps_row(STEPS)
     made = cut.windows()
     name = STEPS[number]
@@ -87,7 +87,7 @@ def taken(subject: Subject, cut: Cut, chosen: int, head: int, forward_ms: float 
         return arrays_of(made=subject.weights(cut)[0], leak=step_panels.left_over(subject, cut))
 
     cell, shown = cell_of(cut.grid), subject.shown(cut.grid)
-    lines = LINES.format(block=BLOCK, window=cut.window, shift=cut.shift, mask_padding=cut.mask_padding,
+    lines = LINES.format(block=subject.block, window=cut.window, shift=cut.shift, mask_padding=cut.mask_padding,
                          height=shown.shape[0], width=shown.shape[1], cell=cell, chosen=chosen, head=head)
     return Taken(png=png, arrays=arrays, imports=IMPORTS, lines=lines, grid=cut.grid,
                  forward_ms=forward_ms, ran=forward_ms is not None)

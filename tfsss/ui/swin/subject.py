@@ -10,13 +10,13 @@ from tfsss import weights
 from tfsss.data.images import Picture
 from tfsss.explain.swin import Windows, WindowWeights, window_weights, windows
 from tfsss.models.swin import VARIANTS
-from tfsss.ui import cache, downloads, pictures
+from tfsss.ui import cache, chooser, downloads, pictures
 from tfsss.weights import Loaded
 
 ROOM = "swin"
-WEIGHTS, UNTRAINED, SIDE = "swin_photos112", "small_112", 112  # while the trained ones are not here, that shape runs
+WEIGHTS = chooser.SHIPPED["swin"]
+UNTRAINED, SIDE = "small_112", 112  # while the trained ones are not here, that shape runs
 SHOWN = 448  # pixels, about the longer side of the picture that is drawn
-BLOCK = 1  # of the first stage: the one that shifts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,16 @@ class Subject:
     def patch(self) -> int:
         return self.loaded.entry.config.patch_size
 
+    @property
+    def window(self) -> int:
+        """The one that the weights know."""
+        return self.loaded.entry.config.window_size
+
+    @property
+    def block(self) -> int:
+        """Of the first stage, the one that shifts; where there is only one, that one."""
+        return min(1, self.loaded.entry.config.depths[0] - 1)
+
     def fed(self, grid: tuple[int, int]) -> np.ndarray:
         """The pixels that give the model this grid."""
         return cache.fitted(self.picture, grid[0] * self.patch, grid[1] * self.patch)
@@ -62,9 +72,9 @@ class Subject:
         return cache.fitted(self.picture, grid[0] * cell, grid[1] * cell)
 
     def weights(self, cut: Cut) -> tuple[WindowWeights, float]:
-        """Attention inside the windows of the first stage's second block, and its milliseconds."""
+        """Attention inside the windows of a block of the first stage, and its milliseconds."""
         return cache.computed_timed(("swin_weights", *self.key, cut), lambda: window_weights(
-            self.fed(cut.grid), self.loaded, block=BLOCK, window=cut.window, shift=cut.shift,
+            self.fed(cut.grid), self.loaded, block=self.block, window=cut.window, shift=cut.shift,
             mask_padding=cut.mask_padding))
 
 
@@ -82,11 +92,16 @@ def cell_of(grid: tuple[int, int]) -> int:
     return max(8, min(64, SHOWN // max(grid)))
 
 
-def current() -> Subject:
-    """The picture that the sidebar says, in the trained Swin, or in one that says that it is not."""
+def current_model() -> Loaded:
+    """The visitor's own weights, or those that ship; where neither are, an untrained model that says so."""
+    if own := chooser.current_own("swin"):
+        return own
     if weights.is_present(WEIGHTS):
-        loaded = cache.model(WEIGHTS)
-    else:
-        loaded = cache.computed(("swin_untrained", UNTRAINED),
-                                lambda: weights.untrained("swin", VARIANTS[UNTRAINED], input_size=SIDE))
-    return Subject(loaded=loaded, picture=pictures.current_picture())
+        return cache.model(WEIGHTS)
+    return cache.computed(("swin_untrained", UNTRAINED),
+                          lambda: weights.untrained("swin", VARIANTS[UNTRAINED], input_size=SIDE))
+
+
+def current() -> Subject:
+    """The picture that the sidebar says, in the model."""
+    return Subject(loaded=current_model(), picture=pictures.current_picture())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tfsss.ui import downloads
+from tfsss.ui import chooser, downloads
 from tfsss.ui.pictures import OWN
 from tfsss.ui.swin.subject import SIDE, UNTRAINED, Subject, Taken
 
@@ -28,7 +28,7 @@ np.savez_compressed("tfsss-swin.npz", **arrays)
 
 def offered(subject: Subject, taken: Taken) -> list[downloads.Download]:
     """The four downloads of a view."""
-    imports, loaded = taken.imports, f'weights.load("{subject.loaded.entry.id}")'
+    imports, loaded = taken.imports, chooser.code(subject.loaded.entry)
     if subject.untrained:
         loaded = f'weights.untrained("swin", VARIANTS["{UNTRAINED}"], input_size={SIDE})'
         imports += "\nfrom tfsss.models.swin import VARIANTS"
