@@ -41,10 +41,9 @@ class Comparison:
 
     reading: Reading  # both texts, padding masked
     sentences: np.ndarray  # (2, d) float32, of length 1
-    cosine: float  # of the two
-    by_layer: np.ndarray  # (l+1,) the same if one stopped before the first block, after it, ...
-    first: float  # cosine of the two [CLS] vectors
-    between: np.ndarray  # (m, n) cosines of the pieces' final vectors, first text down, second across
+    by_layer: np.ndarray  # (l+1,) cosine of the two before the first block and after each; the last is the answer
+    first: np.ndarray  # (l+1,) of the two [CLS] vectors instead
+    between: np.ndarray  # (l+1, m, n) of every piece of the first text, down, with every one of the second, across
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +98,10 @@ def compare(loaded: Loaded, first: Pieces, second: Pieces) -> Comparison:
     reading = read(loaded, (first, second))
     by_layer = sentence_vectors(reading.vectors, reading.tokens)  # l+1 2 d
     left, right = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True) for vectors in (
-        reading.vectors[-1, 0, :len(first.ids)], reading.vectors[-1, 1, :len(second.ids)]))
-    cosines = (by_layer[:, 0] * by_layer[:, 1]).sum(axis=-1)
-    return Comparison(reading=reading, sentences=by_layer[-1], cosine=float(cosines[-1]), by_layer=cosines,
-                      first=float(left[0] @ right[0]), between=left @ right.T)
+        reading.vectors[:, 0, :len(first.ids)], reading.vectors[:, 1, :len(second.ids)]))
+    between = left @ right.swapaxes(-2, -1)
+    return Comparison(reading=reading, sentences=by_layer[-1], first=between[:, 0, 0], between=between,
+                      by_layer=(by_layer[:, 0] * by_layer[:, 1]).sum(axis=-1))
 
 
 def pair(loaded: Loaded, both: Pieces) -> Pair:

@@ -52,5 +52,7 @@ def untrained(family: str, config: object, *, input_size: int | None = None, see
         torch.manual_seed(seed)
         model = kind.model(config)
     entry = Entry(id=f"{family}_untrained", name="untrained", family=family, kind="random", config=config,
-                  mean=side and IMAGENET_MEAN, std=side and IMAGENET_STD, input_size=side, paper=kind.paper, licence="MIT", parameters=sum(parameter.numel() for parameter in model.parameters()), size_bytes=0)
+                  mean=side and IMAGENET_MEAN, std=side and IMAGENET_STD, input_size=side,
+                  paper=kind.paper, licence="MIT",
+                  parameters=sum(parameter.numel() for parameter in model.parameters()), size_bytes=0)
     return Loaded(model=model.eval().requires_grad_(False), entry=entry)
