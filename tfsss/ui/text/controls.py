@@ -15,8 +15,8 @@ NONE = "none"
 LAYER, HEAD = 5, 11  # what is shown first: the head in which "it" looks at "animal"
 EXAMPLES = {
     "pronoun": ("The animal didn't cross the street because it was too tired.", "The cat was asleep."),
-    "one_word": ("The animal didn't cross the street because it was too tired.",
-                 "The animal didn't cross the street because it was too wide."),
+    "one_word": ("The animal didn't cross the street because it was too wide.",
+                 "The animal didn't cross the street because it was too tired."),
     "bank": ("She sat on the bank of the river.", "He paid the money into the bank."),
     "paraphrase": ("A man is playing a guitar on stage.", "Someone performs music."),
     "order": ("The dog bit the man.", "The man bit the dog."),

@@ -192,10 +192,10 @@ class Drawing {
     const { shown, row } = this;
     const all = this.pinned === null && this.pointed === null;
     this.lines.forEach((group, i) => (group.style.display = all || i === row ? "" : "none"));
-    this.weights.forEach(([box, text], j) => {
+    this.weights.forEach(([box, number], j) => {
       const { value, blocked } = this.at(row, j);
       box.setAttribute("width", all || blocked ? 0 : 40 * Math.max(0, Math.min(1, value / shown.vmax)));
-      text.textContent = all ? "" : blocked ? "–" : short(value);
+      number.textContent = all ? "" : blocked ? "–" : short(value);
     });
   }
 

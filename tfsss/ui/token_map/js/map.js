@@ -17,14 +17,15 @@ class TokenMap extends Drawing {
   show(bytes) {
     if (bytes === this.bytes) return;
     this.bytes = bytes;
+    const before = this.shown;
     this.shown = unpack(bytes);
-    const { seq, pinned, m, n } = this.shown;
+    const { seq, pinned, m, rows, columns } = this.shown;
     if (seq >= this.sent) { // else something newer was pinned here than the server has heard of
       this.sent = seq;
       this.pinned = pinned !== null && pinned < m ? pinned : null;
     }
-    if (!(this.pointed < m)) this.pointed = null;
-    if (!(this.column < n)) this.column = null;
+    const known = before && String([before.rows, before.columns]) === String([rows, columns]);
+    if (!known) this.pointed = this.column = null; // other tokens: nobody has pointed at them yet
     this.build();
   }
 

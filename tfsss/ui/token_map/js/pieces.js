@@ -43,11 +43,11 @@ function cut(name, pixels, size) {
 }
 
 function short(value) {
-  const text = value.toFixed(Math.abs(value) >= 0.995 ? 1 : 2).replace(/^(-?)0\./, "$1.");
-  return text === "-.00" ? ".00" : text.replace("-", "−");
+  const written = value.toFixed(Math.abs(value) >= 0.995 ? 1 : 2).replace(/^(-?)0\./, "$1.");
+  return written === "-.00" ? ".00" : written.replace("-", "−");
 }
 
 function exact(value) {
-  const text = value && Math.abs(value) < 0.0005 ? value.toExponential(1) : value.toFixed(3);
-  return text.replaceAll("-", "−");
+  const written = value && Math.abs(value) < 0.0005 ? value.toExponential(1) : value.toFixed(3);
+  return written.replaceAll("-", "−");
 }
