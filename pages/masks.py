@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from tfsss.ui import downloads, frame, guard
+from tfsss.ui import chooser, downloads, frame, guard
 from tfsss.ui.masks import batch_view, leak_view, loss_view, sentence_view, show, taking
 from tfsss.ui.language import t
 from tfsss.ui.state import choice
@@ -33,4 +33,6 @@ def body() -> None:
 
 frame.title("masks")
 st.html(show.STYLE)
+place = st.container()
 body()
+chooser.fetch_asked(place)

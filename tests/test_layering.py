@@ -25,7 +25,8 @@ ROOMS["ui"] = {*ROOMS, "ui"}
 PAGES = {"ui", "explain", "figures"}
 # Room -> what it needs from outside the standard library; every other room may have what requirements.txt has.
 OUTSIDE = {
-    "errors": set(), "figures": {"numpy", "PIL", "plotly"}, "data": {"numpy", "PIL", "pillow_heif", "torch"},
+    "errors": set(), "figures": {"numpy", "PIL", "plotly"},
+    "data": {"numpy", "PIL", "pillow_heif", "tokenizers", "torch"},
     "probe": {"torch"}, "layers": {"torch", "einops"}, "models": {"torch", "einops"}, "pages": {"streamlit"},
 }
 INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}

@@ -13,10 +13,12 @@ from playwright.sync_api import expect
 from tests.e2e.browser import PRESENT
 from tfsss import weights
 from tfsss.data.images import bundled, fit, load_image
-from tfsss.explain import attention
+from tfsss.data.wordpieces import pieces
+from tfsss.explain import attention, text
 from tfsss.explain.inputs import normalise
 from tfsss.explain.mae import guess, masking
 from tfsss.explain.sentence import sentence, words_of
+from tfsss.models.bert import VARIANTS
 from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import sentences
 
@@ -170,7 +172,7 @@ def test_a_larger_patch_makes_a_shorter_sequence(visit, wait_idle):
     assert "4" in board.get_attribute("aria-label")  # 112 pixels hold 4 patches of 28
 
 
-@pytest.mark.parametrize("page", ["patches", "attention", "position", "masks", "swin", "mae"])
+@pytest.mark.parametrize("page", ["patches", "attention", "position", "masks", "text", "swin", "mae"])
 def test_predict_first_hides_the_answer_and_reveals_it(visit, page):
     opened = visit(page, "predict=1")
     assert opened.locator(".st-key-answer_hidden").count() == 1
@@ -222,6 +224,30 @@ def test_the_roll_of_the_windows_stands_in_the_address(visit, wait_idle):
     opened.wait_for_url("**step=shift**", timeout=20_000)
     rolled = sentences("en", "swin")["step.shift.alt"].split("{")[0]
     opened.locator(f".motion canvas[aria-label^='{rolled}']").first.wait_for(timeout=20_000)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_pointing_and_the_arrow_keys_show_where_a_word_looks(visit, language):
+    row = text.read(weights.untrained("bert", VARIANTS["minilm_l6"]), (pieces("the cat saw a dog"),)).weights[2, 0, 5]
+    opened = visit("text", f"lang={language}&first=the+cat+saw+a+dog&layer=2&head=5")
+    token_map = opened.locator(".map")
+    assert token_map.locator(".badge").inner_text() == sentences(language, "text")["untrained"]
+    token_map.locator("svg text", has_text="saw").last.hover()
+    expect(token_map).to_have_attribute("data-row", "3")
+    expect(token_map.locator(".readout")).to_contain_text(f"{row[3].max():.3f}")
+    token_map.locator(".board").focus()
+    opened.keyboard.press("Home")
+    opened.keyboard.press("ArrowDown")
+    opened.wait_for_url("**token=1**", timeout=20_000)
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("ArrowRight")
+    expect(token_map.locator(".readout")).to_contain_text(f"{row[1, 2]:.3f}")
+    again = visit("text", opened.url.split("?")[1])
+    expect(again.locator(".map")).to_have_attribute("data-pinned", "1")
+    again.locator(".st-key-text_draw [role=radio]").nth(1).click()
+    expect(again.locator(".map[data-draw=lines] .readout")).to_contain_text(f"{row[1].max():.3f}")
+    again.locator(".map .board").press("Escape")
+    expect(again.locator(".map")).to_have_attribute("data-pinned", "")
 
 
 VIEWS = (("home", "home", "", "light"), ("patches", "patches", "image=coffee", "light"),

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
+
+from tests.models.references import randomise
+from tfsss import weights
+from tfsss.models.bert import VARIANTS, Bert
+from tfsss.weights import Loaded
+from tfsss.weights.registry import MINILM
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -34,6 +42,16 @@ def open_app(monkeypatch, tmp_path) -> Callable[..., AppTest]:
         return app.run()
 
     return run
+
+
+@pytest.fixture
+def fetched(open_app, monkeypatch) -> Loaded:
+    """As once MiniLM has been fetched, with a small Bert in its place."""
+    config = dataclasses.replace(VARIANTS["mini"], vocab_size=30_522, max_length=512, language_head=False)
+    monkeypatch.setitem(weights.REGISTRY, MINILM.id, dataclasses.replace(MINILM, config=config))
+    MINILM.path.parent.mkdir(parents=True)
+    save_file(randomise(Bert(config)).state_dict(), MINILM.path)
+    return weights.load(MINILM.id)
 
 
 def sound(app: AppTest) -> None:

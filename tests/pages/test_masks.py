@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from tfsss import weights
-from tfsss.explain import masks, strings
+from tfsss.data.wordpieces import pieces
+from tfsss.explain import masks, strings, text
 from tfsss.explain.leaks import leaks
 from tfsss.explain.sentence import sentence
+from tfsss.ui.language import sentences
 from tfsss.ui.masks import taking
 from tfsss.ui.masks.batch_view import STAGES
 from tfsss.ui.masks.sentence_view import STEPS
@@ -179,8 +181,8 @@ def test_the_loss(open_app, loaded, address):
 
 
 @pytest.mark.parametrize("address", [{"step": "heads"}, {"view": "masks"}, {"view": "blocked"}, {"view": "leak"},
-                                     {"view": "loss"}], ids=str)
-def test_what_can_be_taken_away(open_app, monkeypatch, tmp_path, capsys, address):
+                                     {"view": "loss"}, {"view": "masks", "model": "minilm", "row": "2"}], ids=str)
+def test_what_can_be_taken_away(open_app, fetched, monkeypatch, tmp_path, capsys, address):
     taken, made = [], taking.script
     monkeypatch.setattr(taking, "script", lambda given: taken.append(given) or made(given))
     open_app("masks", lang="en", **address)
@@ -192,6 +194,52 @@ def test_what_can_be_taken_away(open_app, monkeypatch, tmp_path, capsys, address
     assert set(kept.files) == set(arrays) and (tmp_path / "tfsss-masks.png").exists() and capsys.readouterr().out
     for name, array in arrays.items():
         assert np.array_equal(kept[name], array, equal_nan=array.dtype.kind == "f"), name
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_minilm_beside_the_encoder_decoder(open_app, sound, fetched, stage, lang):
+    app = open_app("masks", lang=lang, view="masks", model="minilm", stage=stage, row="2")
+    sound(app)
+    words = shown(app)
+    assert not app.warning and "<table" in words and not re.search(r"\{\w+\}", words)
+    assert "blocked" in words and any("all-MiniLM" in element.proto.body for element in app.get("html"))
+
+
+def test_minilms_numbers_and_what_is_hatched(open_app, fetched):
+    texts = ("Why?", "It is cold outside.")
+    done = text.read(fetched, [pieces(each) for each in texts], groups=(("causal", "key_padding"),))
+    one = text.one_head(done, 0, 2, 0)
+    app = open_app("masks", lang="en", view="masks", model="minilm", texts=" / ".join(texts), layer="0", head="2",
+                   encoder_all="causal.key_padding")
+    assert np.allclose(numbers(app, "weights"), one.weights, atol=0.0051)
+    assert (np.isneginf(numbers(app, "masked")) == ~one.allowed).all() and (~one.allowed[:, 4:]).all()
+    app.session_state["masks_stage"] = "ids"
+    app.run()
+    assert cells(app, "ids: MiniLM reads")[0][:5] == ["[CLS] 101", "why 2339", "? 1029", "[SEP] 102", "pad 0"]
+    app.session_state["masks_stage"] = "mask"
+    app.run()
+    assert np.array_equal(np.array(cells(app, "True = blocked")) == "T", ~one.allowed)
+
+
+@pytest.mark.parametrize("bad", [" ", "a/" * 7, "word " * 50], ids=["nothing", "too many", "too long"])
+def test_bad_sentences_for_minilm_are_one_sentence(open_app, sound, fetched, bad):
+    app = open_app("masks", lang="zh", view="masks", model="minilm", texts=bad)
+    sound(app)
+    assert len(app.warning) == 1 and "<table" not in shown(app)
+
+
+def test_while_minilm_is_not_here_its_button_is(open_app, sound, monkeypatch):
+    asked = []
+    monkeypatch.setattr(weights, "get", lambda weights_id, progress: asked.append(weights_id))
+    app = open_app("masks", lang="en", view="masks", model="minilm")
+    sound(app)
+    assert sentences("en", "masks")["minilm.absent"] in shown(app) and "<table" not in shown(app)
+    app.button(key="fetch_minilm_l6").click().run()
+    sound(app)
+    assert asked == ["minilm_l6"] and app.button(key="fetch_minilm_l6")  # it came to nothing: the button is there again
+    app.session_state["masks_model"] = "strings"
+    assert "<table" in shown(app.run())
 
 
 def test_homes_tile_is_the_sentences(open_app, sound):

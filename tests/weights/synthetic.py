@@ -1,11 +1,18 @@
-"""A small graph written the way the exporter wrote DINOv2's: same names, same folded matrices, random numbers."""
+"""A small graph written the way the exporter wrote DINOv2's: same names, same folded matrices, random numbers; and
+wheels to carry it.
+"""
 
 from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from tfsss.models.vit import ViTConfig
+from tfsss.weights.registry import Wheel
 
 CONFIG = ViTConfig(img_size=70, patch_size=14, num_classes=0, embed_dim=12, depth=2, num_heads=3, layer_scale=1.0,
                    pos_antialias=False)
@@ -114,3 +121,23 @@ def small_graph() -> ModelProto:
     tokens = helper.make_tensor_value_info(TOKENS, TensorProto.FLOAT, [1, 10, CONFIG.embed_dim])
     graph = helper.make_graph(writer.nodes, "small", [image], [tokens], writer.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def put_wheel(folder: Path, name: str, member: str, content: bytes) -> Path:
+    """A wheel of version 1.0 that carries one file and needs a package that nobody has."""
+    info = f"{name}-1.0.dist-info"
+    file = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr(member, content)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0\n"
+                                          "Requires-Dist: absent\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return file
+
+
+def described(file: Path, member: str) -> Wheel:
+    """The registry's description of such a wheel."""
+    content, name = file.read_bytes(), file.name.split("-")[0].replace("_", "-")
+    return Wheel(requirement=f"{name}==1.0", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content),
+                 member=member)

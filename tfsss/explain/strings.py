@@ -94,13 +94,24 @@ def one_head(done: Run, site: Site, layer: int, head: int, pair: int) -> OneHead
     Args:    layer, head, pair: numbers from 0.
     Raises:  InputError: no such layer, head or pair.
     """
-    layers, pairs, heads = done.attention[site]["weights"].shape[:3]
+    check_numbers(done.attention[site]["weights"].shape[:3], layer, head, pair)
+    queries, keys = (symbols(ids[pair]) for ids in done.batch.sides(site))
+    return head_of(done.attention[site], layer, head, pair, site=site, queries=queries, keys=keys,
+                   allowed=done.allowed[site][pair])
+
+
+def check_numbers(shape: tuple[int, int, int], layer: int, head: int, pair: int) -> None:
+    """Args:    shape: how many layers, pairs and heads there are.  Raises: InputError: there is no such one."""
+    layers, pairs, heads = shape
     for name, number, count in (("layer", layer, layers), ("head", head, heads), ("pair", pair, pairs)):
         if not 0 <= number < count:
             raise InputError(f"masks.no_{name}", number=number, last=count - 1)
-    q, k, v, scores, weights = (done.attention[site][step][layer, pair, head] for step in STEPS)
-    allowed = done.allowed[site][pair]
-    queries, keys = (symbols(ids[pair]) for ids in done.batch.sides(site))
+
+
+def head_of(attention: Mapping[str, np.ndarray], layer: int, head: int, pair: int, *, site: Site,
+            queries: tuple[str, ...], keys: tuple[str, ...], allowed: np.ndarray) -> OneHead:
+    """One head out of what all of a model's attentions of one kind saw.  Args: allowed: (m, n) boolean."""
+    q, k, v, scores, weights = (attention[step][layer, pair, head] for step in STEPS)
     return OneHead(site=site, queries=queries, keys=keys, q=q, k=k, v=v, scores=scores, allowed=allowed,
                    masked=read_only(np.where(allowed, scores, -np.inf)), weights=weights, sums=read_only(weights @ v))
 

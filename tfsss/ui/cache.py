@@ -53,7 +53,7 @@ def _without_turn() -> Iterator[None]:
         _mine.held = True
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=6, show_spinner=False)
 def _model(weights_id: str) -> Loaded:
     with _one_at_a_time():
         return weights.load(weights_id)

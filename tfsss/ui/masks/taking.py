@@ -37,6 +37,8 @@ def png(taken: Taken) -> Callable[[], bytes]:
 def script(taken: Taken) -> str:
     """Python that makes the view's arrays again."""
     imports = SENTENCE if taken.lines.startswith("shown = sentence(") else STRINGS
+    if taken.imports:
+        return SCRIPT.format(imports=taken.imports, lines=taken.lines)
     if "leaks(" not in taken.lines:
         imports = imports.replace("from tfsss.explain.leaks import leaks\n", "")
     if "strings." not in taken.lines:
