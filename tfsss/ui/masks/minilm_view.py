@@ -22,7 +22,7 @@ from tfsss.ui.masks.show import Taken, say
 from tfsss.weights import Loaded
 
 WEIGHTS = "minilm_l6"
-TEXTS = "Dogs bark at night. / The cat sat on the mat. / Why?"
+TEXTS = "Dogs bark. / The cat sat down. / Why?"
 IMPORTS = """from tfsss import weights
 from tfsss.data.wordpieces import pieces
 from tfsss.explain import masks, text
