@@ -176,6 +176,7 @@ def test_a_larger_patch_makes_a_shorter_sequence(visit, wait_idle):
 def test_predict_first_hides_the_answer_and_reveals_it(visit, page):
     opened = visit(page, "predict=1")
     assert opened.locator(".st-key-answer_hidden").count() == 1
+    assert opened.locator(".st-key-answer_hidden p:visible, .st-key-answer_hidden img:visible").count() == 0
     opened.locator(".st-key-reveal button").first.click()
     opened.locator(".st-key-answer").first.wait_for(timeout=20_000)
     assert opened.locator(".st-key-answer_hidden").count() == 0

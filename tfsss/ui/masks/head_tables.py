@@ -14,7 +14,7 @@ from tfsss.ui.language import t
 from tfsss.ui.masks import show, typed
 from tfsss.ui.masks.show import across, say
 
-MOST_NARROW = 8  # columns of three tables that stand in one row on a 1280 pixel screen; with more, their cells are tight
+MOST_NARROW = 8  # columns of three tables that have room in one row, 1280 pixels wide; with more, cells are tight
 
 
 def layer_head(place: DeltaGenerator, depth: int, heads: int) -> tuple[int, int]:
@@ -53,7 +53,8 @@ def attention(made: masks.Mask, one: OneHead) -> tuple[str, list]:
     off = int((one.allowed & (one.weights < 0.005)).sum())
     html = say(t("masks.attention.says", mask=typed.said(made.groups), blocked=int((~one.allowed).sum()),
                  cells=one.allowed.size, zero=off), blocked=int((~one.allowed).sum()))
-    html += f'<div class="{"tight" if len(one.keys) > MOST_NARROW else "narrow"}">{across(scores, masked, weights)}</div>'
+    room = "tight" if len(one.keys) > MOST_NARROW else "narrow"
+    html += f'<div class="{room}">{across(scores, masked, weights)}</div>'
     html += f'<div class="across">{show.bar(scores, t("masks.scaled"))}{show.bar(weights, t("masks.weights"))}</div>'
     return html, [[scores, masked], [weights]]
 

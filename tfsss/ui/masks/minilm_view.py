@@ -22,7 +22,7 @@ from tfsss.ui.masks.show import Taken, say
 from tfsss.weights import Loaded
 
 WEIGHTS = "minilm_l6"
-TEXTS = "Dogs bark at night. / The cat sat on the mat. / Why?"
+TEXTS = "Dogs bark. / The cat sat down. / Why?"
 IMPORTS = """from tfsss import weights
 from tfsss.data.wordpieces import pieces
 from tfsss.explain import masks, text
@@ -71,7 +71,7 @@ def sandbox(above: DeltaGenerator, below: DeltaGenerator, stage: str) -> tuple[G
     layer, head = layer_head(more, loaded.entry.config.depth, loaded.entry.config.num_heads)
     with below:
         groups = typed.rules("encoder")["encoder"]
-    reading, ms = cache.computed_timed(("masks_minilm", texts, groups), lambda: text.read(
+    reading, ms = cache.read_timed(("masks_minilm", texts, groups), lambda: text.read(
         loaded, [wordpieces.pieces(each) for each in texts], groups=groups))
     one = text.one_head(reading, layer, head, row)
     html, tables = {"ids": lambda: _ids(reading, row), "attention": lambda: attention(reading.mask, one),

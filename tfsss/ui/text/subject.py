@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -50,8 +53,8 @@ class Subject:
     def compare(self, first: Pieces, second: Pieces) -> tuple[text_vectors.Comparison, float]:
         return self._timed("compare", (first, second), lambda: text_vectors.compare(self.loaded, first, second))
 
-    def _timed(self, name: str, given: object, compute):
-        return cache.computed_timed((f"text_{name}", self.loaded.entry.id, given), compute)
+    def _timed(self, name: str, given: object, compute: Callable[[], Any]) -> tuple[Any, float]:
+        return cache.read_timed((f"text_{name}", self.loaded.entry.id, given), compute)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,12 +93,12 @@ def labels(pieces: Pieces) -> tuple[str, ...]:
 
 
 def said_of(pieces: Pieces) -> str:
-    """What became of the letters: how many pieces, which words were cut, what the vocabulary does not know."""
-    inner = [source for piece, source in zip(pieces.pieces, pieces.sources) if piece.startswith("##")]
+    """What became of the letters, as HTML: how many pieces, how many inside words, what the vocabulary lacks."""
+    inner = sum(piece.startswith("##") for piece in pieces.pieces)
     lost = [source for number, source in zip(pieces.ids, pieces.sources) if number == wordpieces.UNKNOWN]
     said = [t("text.pieces.count", count=len(pieces.ids))]
     if inner:
-        said.append(t("text.pieces.inner", count=len(inner)))
+        said.append(t("text.pieces.inner", count=inner))
     if lost:
-        said.append(t("text.pieces.unknown", count=len(lost), sources=" ".join(lost[:12])))
+        said.append(t("text.pieces.unknown", count=len(lost), sources=escape(" ".join(lost[:12]))))
     return ("" if language() == "zh" else " ").join(said)

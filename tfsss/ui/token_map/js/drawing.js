@@ -130,12 +130,13 @@ class Drawing {
     const step = Math.max(13, Math.min(24, 430 / Math.max(m, n)));
     const size = Math.min(13, step * 0.85);
     const [left, right, top] = [Math.max(104, 0.32 * width), 0.66 * width, 22];
+    const bars = width > 420 ? 40 : 0; // a phone has room for the numbers only
     const middle = (i) => top + (i + 0.5) * step;
-    Object.assign(this, { left, right, top, cell: step, height: top + Math.max(m, n) * step + 3 });
+    Object.assign(this, { left, right, top, bars, cell: step, height: top + Math.max(m, n) * step + 3 });
     draw(svg, "text", { x: left - 6, y: 12, "text-anchor": "end", "font-size": 11 }, shown.text.left);
     draw(svg, "text", { x: right + 6, y: 12, "font-size": 11 }, shown.text.right);
     this.lines = Array.from({ length: m }, (_, i) => this.linesOf(i, middle));
-    const room = Math.max(40, width - right - 86);
+    const room = width - right - bars - 46;
     const named = (name, j) => draw(svg, "text", { x: right + 6, y: middle(j), "font-size": size,
       "dominant-baseline": "central" }, cut(name, room, size));
     this.names = [this.rowNames(left - 6, middle, size, left), shown.columns.map(named)];
@@ -194,7 +195,7 @@ class Drawing {
     this.lines.forEach((group, i) => (group.style.display = all || i === row ? "" : "none"));
     this.weights.forEach(([box, number], j) => {
       const { value, blocked } = this.at(row, j);
-      box.setAttribute("width", all || blocked ? 0 : 40 * Math.max(0, Math.min(1, value / shown.vmax)));
+      box.setAttribute("width", all || blocked ? 0 : this.bars * Math.max(0, Math.min(1, value / shown.vmax)));
       number.textContent = all ? "" : blocked ? "–" : short(value);
     });
   }
