@@ -14,6 +14,7 @@ from tfsss.ui import cache, guard, state
 from tfsss.ui.language import t
 
 OWN = "own"
+LARGEST = 100  # MB that the browser sends; `load_image` says in a sentence that it takes 15
 CHOSEN = "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }"  # the frame of a thumbnail
 TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 
@@ -46,7 +47,7 @@ def choose_picture() -> None:
             st.button(t(f"images.name.{name}"), key=f"thumb_{name}", help=t(f"images.name.{name}"),
                       on_click=_take, args=(name,))
     st.file_uploader(t("app.upload"), key="upload", on_change=_take_file, args=("upload",), type=None,
-                     help=t("app.upload.help"), label_visibility="collapsed")
+                     help=t("app.upload.help"), label_visibility="collapsed", max_upload_size=LARGEST)
     if "own_picture" in st.session_state and st.session_state["image"] != OWN:
         st.button(t("app.own"), key="thumb_own", on_click=_take, args=(OWN,), width="stretch")
     if st.toggle(t("app.camera"), key="camera_on"):
