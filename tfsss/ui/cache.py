@@ -65,7 +65,7 @@ def model(weights_id: str) -> Loaded:
         return _model(weights_id)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=3, show_spinner=False)
 def _own_model(key: str, family: str | None, heads: int | None, _path: Path) -> Loaded:
     with _one_at_a_time():
         return weights.load_checkpoint(_path, family, num_heads=heads)

@@ -48,12 +48,14 @@ def choose_weights(page_id: str) -> None:
     families = FAMILIES.get(page_id, ())
     if not families:
         return
-    control.settle(page_id, families)
-    for family in families:
-        if family == "vit":
-            choose_vit()
-        else:
-            choose_shipped_or_own(family)
+    with st.container(gap=None):  # always there: what folds below keeps its place, and stays open
+        control.settle(page_id, families)
+    with st.container():
+        for family in families:
+            if family == "vit":
+                choose_vit()
+            else:
+                choose_shipped_or_own(family)
     control.control(families, lambda: t("own.joint").join(name_of(family) for family in families))
 
 

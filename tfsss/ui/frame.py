@@ -12,7 +12,7 @@ import streamlit as st
 from tfsss.figures.color import Theme
 from tfsss.figures.maps import scale_bar
 from tfsss.figures.scales import Scale
-from tfsss.ui import chooser, lecture, pictures, state
+from tfsss.ui import chooser, guard, lecture, pictures, state
 from tfsss.ui.language import LANGUAGES, first_language, t
 from tfsss.weights.registry import Entry
 
@@ -26,7 +26,8 @@ def begin(page_id: str) -> None:
     with st.sidebar:
         choose_language()
         pictures.choose_picture()
-        chooser.choose_weights(page_id)
+        with guard.guard():
+            chooser.choose_weights(page_id)
         lecture.choose_lecture()
     lecture.present(page_id)
 

@@ -15,6 +15,7 @@ from tfsss.ui.language import t
 
 OWN = "own"
 UPLOADS = "_uploads"  # how many files this session has uploaded
+LARGEST = 100  # MB that the browser sends; `load_image` says in a sentence that it takes 15
 CHOSEN = "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }"  # the frame of a thumbnail
 TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 
@@ -49,7 +50,7 @@ def choose_picture() -> None:
     with st.container(key="upload"):
         field = f"upload_{st.session_state.setdefault(UPLOADS, 0)}"
         st.file_uploader(t("app.upload"), key=field, on_change=_take_upload, args=(field,), type=None,
-                         help=t("app.upload.help"), label_visibility="collapsed")
+                         help=t("app.upload.help"), label_visibility="collapsed", max_upload_size=LARGEST)
     if "own_picture" in st.session_state and st.session_state["image"] != OWN:
         st.button(t("app.own"), key="thumb_own", on_click=_take, args=(OWN,), width="stretch")
     if st.toggle(t("app.camera"), key="camera_on"):

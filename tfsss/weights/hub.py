@@ -24,11 +24,10 @@ from typing import Any
 from tfsss.errors import InputError
 from tfsss.weights.home import POLL_SECONDS, home, locked
 from tfsss.weights.reading import IN_A_FOLDER
-from tfsss.weights.visitors import MEGABYTE, SUFFIXES, check_size
+from tfsss.weights.visitors import MEGABYTE, SETTINGS, SUFFIXES, check_size
 
 CLIENT = Path(__file__).with_name("hub_client.py")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-SETTINGS = ("config.json", "preprocessor_config.json")
 PART = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)")
 KEPT_MEGABYTES = 2000  # of everything fetched; what was used longest ago goes first
 SPARE_BYTES = 20_000_000

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tfsss.errors import InputError
 from tfsss.layers.position import sincos_2d
 from tfsss.weights.reading import Checkpoint
 
+REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TOLERANCE = 2e-3  # of a sin-cos table in half precision
 
@@ -44,10 +46,13 @@ def under_our_names(checkpoint: Checkpoint, ours: Callable[[str], str | None]) -
 
 
 def check_filled(file: str, state: Mapping[str, Tensor]) -> None:
-    """Raises InputError when a tensor is a single number or empty: no tensor of our models is."""
+    """Raises InputError when a tensor is a single number or empty, or no plain real numbers: none of our models' is."""
     for name, tensor in state.items():
         if name.endswith(".num_batches_tracked"):  # a BatchNorm, which none of ours has: left over
             continue
+        if tensor.dtype not in REAL or tensor.layout != torch.strided or tensor.is_meta:
+            kind = "meta" if tensor.is_meta else f"{tensor.dtype}, {tensor.layout}".replace("torch.", "")
+            raise InputError("checkpoint.odd_tensor", file=file, name=name, kind=kind)
         if not tensor.numel() or not tensor.ndim:
             raise InputError("checkpoint.empty_tensor", file=file, name=name, shape=tuple(tensor.shape))
 

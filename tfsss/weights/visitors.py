@@ -15,6 +15,7 @@ FOLDER = "TFSSS_WEIGHTS_DIR"  # the environment variable by which the host opens
 MOST_LISTED = 200
 MOST_LOOKED_AT = 5000  # files and folders, so that a large disk opened by mistake holds nobody up
 SUFFIXES = (".safetensors", *PICKLES)
+SETTINGS = ("config.json", "preprocessor_config.json")
 SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 
 
@@ -63,19 +64,18 @@ def allowed(path: str) -> Path:
     chosen = root / path
     if ".." in Path(path).parts or not _is_inside(chosen, root):
         raise InputError("own.outside", path=path)
-    if not chosen.exists():
-        raise InputError("own.not_there", path=path)
     within = chosen if chosen.is_dir() else chosen.parent
-    beside = [each for each in within.iterdir() if each.suffix in (".json", *SUFFIXES)]
+    if not chosen.exists() or chosen.is_dir() and not any((chosen / name).is_file() for name in IN_A_FOLDER):
+        raise InputError("own.not_there", path=path)
+    beside = [each for each in within.iterdir() if each.name in (*SETTINGS, *IN_A_FOLDER) or SHARD.search(each.name)]
     if not all(_is_inside(each, root) for each in beside):
         raise InputError("own.outside", path=path)
-    if chosen.is_dir() and not any(each.name in IN_A_FOLDER for each in beside):
-        raise InputError("own.not_there", path=path)
     return chosen
 
 
 def _is_inside(path: Path, root: Path) -> bool:
     try:
+        path.exists()  # raises where `resolve` does not
         return path.resolve().is_relative_to(root)
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
         return False

@@ -12,8 +12,8 @@ from tfsss.ui import guard, state
 from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import t
 from tfsss.ui.own import session, sources
-from tfsss.ui.own.session import CONTROLS, SOURCE, Found, Own
-from tfsss.ui.own.sources import LATEST, OFFER
+from tfsss.ui.own.session import CONTROLS, LATEST, SOURCE, Found, Own
+from tfsss.ui.own.sources import OFFER
 from tfsss.ui.own.words import described
 from tfsss.weights import hub, visitors
 
@@ -111,8 +111,10 @@ def _take_upload(key: str) -> None:
 
 def uploader_css() -> str:
     """Streamlit's uploader speaks English only: its words give way to ours."""
-    zone = ".st-key-own_upload [data-testid=stFileUploaderDropzone]"
-    return f"""{zone} button p {{ font-size: 0; }}
+    field = ".st-key-own_upload"
+    zone = f"{field} [data-testid=stFileUploaderDropzone]"
+    return f"""{field}:has([aria-invalid=true])::after {{ content: "{t("own.not_sent", limit=visitors.MAX_MEGABYTES)}"; }}
+{zone} button p {{ font-size: 0; }}
 {zone} button p::after {{ content: "{t("own.upload")}"; font-size: 0.9rem; }}
 {zone} [data-testid=stFileUploaderDropzoneInstructions] {{ display: none; }}"""
 
@@ -167,10 +169,9 @@ def elsewhere(own: Own, families: tuple[str, ...], running: Callable[[], str]) -
 
 def about(own: Own, family: str) -> None:
     """What runs: everything that was found and that was assumed, and a way to give it up."""
-    with st.container(key="own_about", gap="small"):
-        for line in described(own.loaded(family).entry):
-            st.caption(line)
-        st.caption(t(f"own.link.{own.found.source.split(':')[0]}"))
+    with st.container(key=f"own_about_{family}", gap="small"):
+        st.caption("\n\n".join([*described(own.loaded(family).entry),
+                                t(f"own.link.{own.found.source.split(':')[0]}")]))
         st.button(t("own.close"), key=f"own_close_{own.source}", on_click=session.close, args=(own,),
                   icon=":material/close:", width="stretch")
 
@@ -184,7 +185,7 @@ def heads_field(running: Sequence[Own]) -> None:
     if refused or own is not None and (own.heads or "num_heads" in own.entry.facts["assumed"]):
         key = f"own_heads_{found.key[:12]}"
         st.number_input(t("own.heads", name=found.label), 1, 64, value=own.heads if own else None, step=1, key=key,
-                        help=t("own.heads.help"), on_change=_take_heads, args=(found, key))
+                        placeholder=str(own.entry.config.num_heads) if own else None, help=t("own.heads.help"), on_change=_take_heads, args=(found, key))
 
 
 def _take_heads(found: Found, key: str) -> None:

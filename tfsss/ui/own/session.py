@@ -16,6 +16,7 @@ from tfsss.ui.own.uploads import FOLDERS
 from tfsss.weights import Entry, Loaded
 
 OPENED = "_own"
+LATEST = "_own_latest"  # the file that was tried last: for a number of heads, or a config.json that comes later
 MOST = 3  # that a session keeps; what was opened first and is not in use goes
 SOURCE = re.compile(r"((upload|path|hub):(.+?))(?:,heads=(\d{1,3}))?", re.DOTALL)
 CONTROLS = {"vit": ("app", "weights"), "mae": ("own", "mae"), "swin": ("own", "swin")}  # family -> room, name
@@ -30,6 +31,7 @@ class Found:
     path: Path  # what `load_checkpoint` takes
     key: str  # of the content, the cache's
     folder: Path | None = None  # of an upload, its own
+    instead_of: str | None = None  # source of the same upload without the settings that came later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +83,16 @@ def read(found: Found, heads: int | None = None) -> Own:
     Raises:  InputError: it is nothing that can be shown; what was chosen before stays.
     """
     entry = replace(cache.own_model(found.key, None, heads, found.path).entry, name=found.label)
-    own = Own(found=found, heads=heads, entry=entry)
+    own, kept = Own(found=found, heads=heads, entry=entry), opened()
+    for each in [each for each in kept.values() if each.found.source in (found.source, found.instead_of)]:
+        del kept[each.source]  # the same file, with another number of heads or other settings, or changed since
+        if (each.found.key, each.heads) != (found.key, heads):
+            _forget(each)
+        if each.found.folder not in (None, found.folder):
+            FOLDERS.drop(session_id(), each.found.folder)
+    kept[own.source] = own
     if found.folder is not None:
         FOLDERS.attach(session_id(), found.folder, partial(_forget, own))
-    kept = opened()
-    for each in [each for each in kept.values() if each.found.source == found.source]:
-        del kept[each.source]
-        if each.heads != heads or each.found.key != found.key:  # the same file with another number of heads, or changed
-            _forget(each)
-    kept[own.source] = own
     for family in CONTROLS:
         if own.serves(family):
             st.session_state["_".join(CONTROLS[family])] = own.source

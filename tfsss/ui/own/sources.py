@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,38 +16,42 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from tfsss.errors import InputError
 from tfsss.ui.language import t
 from tfsss.ui.own import session
-from tfsss.ui.own.session import Found
+from tfsss.ui.own.session import LATEST, Found
 from tfsss.ui.own.uploads import FOLDERS, save
 from tfsss.weights import hub, visitors
 
 OFFER = "_own_offer"  # what a repository has, until it is fetched
-LATEST = "_own_latest"  # the file that was tried last, for a number of heads, or a config.json that comes later
 
 
 def upload(files: Sequence[UploadedFile]) -> Found:
     """Uploaded files on disk; Streamlit's copy in memory is given up.
 
-    A config.json alone joins the file that was uploaded before it.
+    Settings alone join the file that was uploaded last, in a new folder: if they do not fit it, that one stays.
     """
-    before = st.session_state.get(LATEST)
-    settings_only = all(file.name.lower().endswith(".json") for file in files)
-    if before is not None and before.folder is not None and not settings_only:
-        if all(own.found.folder != before.folder for own in session.opened().values()):
-            FOLDERS.drop(session.session_id(), before.folder)  # it could not be read
-        before = None
-    joins = before is not None and before.folder is not None
-    folder = before.folder if joins else FOLDERS.new(session.session_id())
+    folder, before = FOLDERS.new(session.session_id()), st.session_state.get(LATEST)
+    joins = all(file.name.lower().endswith(".json") for file in files) and before and _has_folder(before)
+    if joins:
+        for each in before.folder.iterdir():
+            os.link(each, folder / each.name)
     try:
         path, digest = save(files, folder)
     except InputError:
-        if not joins:
-            FOLDERS.drop(session.session_id(), folder)
+        FOLDERS.drop(session.session_id(), folder)
         raise
     finally:
         context = get_script_run_ctx()
         for file in files:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
-    return Found(source=f"upload:{folder.name[-8:]}", label=path.name, path=path, key=digest, folder=folder)
+    is_open = before and any(own.found.source == before.source for own in session.opened().values())
+    if before and _has_folder(before) and not is_open:  # it could not be read
+        FOLDERS.drop(session.session_id(), before.folder)
+    instead_of = None if not joins else before.source if is_open else before.instead_of
+    return Found(source=f"upload:{folder.name[-8:]}", label=path.name, path=path, key=digest, folder=folder,
+                 instead_of=instead_of)
+
+
+def _has_folder(found: Found) -> bool:
+    return found.folder is not None and found.folder.is_dir()
 
 
 def on_server(path: str) -> Found:

@@ -113,7 +113,9 @@ def save(files: Sequence[File], folder: Path) -> tuple[Path, str]:
         raise InputError("own.disk_full", needed=round(sum(file.size for file in files) / MEGABYTE),
                          free=free // MEGABYTE)
     for file in files:
-        (folder / _name(file.name)).write_bytes(file.getbuffer())
+        place = folder / _name(file.name)
+        place.unlink(missing_ok=True)  # it may be linked to an earlier upload's
+        place.write_bytes(file.getbuffer())
     there = sorted(folder.iterdir())
     found = [each for each in there if each.name.endswith(INDEX)] or [each for each in there if each.suffix in SUFFIXES]
     if len(found) != 1:

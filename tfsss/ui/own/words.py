@@ -7,19 +7,32 @@ from tfsss.weights import Entry
 from tfsss.weights.checkpoint import listed
 
 
+OF_PICTURES = ("mean", "std", "img_size")
+PHRASES = {"under its authors' names": "own.source.authors", "encoder only": "own.source.encoder"}
+
+
 def described(entry: Entry) -> list[str]:
     """Lines of Markdown: what it is, its shape, its size, what was assumed, what was set aside."""
     facts, joint = entry.facts, t("own.joint")
-    lines = [t("own.what", name=entry.name, source=facts["source"], family=t(f"own.family.{entry.family}")),
-             shape(entry),
-             t("own.size", parameters=f"{entry.parameters / 1e6:.3g}", megabytes=f"{entry.size_bytes / 1e6:.3g}",
-               tensors=facts["tensors"], dtypes=", ".join(facts["dtypes"]), classes=len(entry.classes))]
-    if facts["assumed"]:
-        lines.append(t("own.assumed", parts=joint.join(assumed(entry, name) for name in facts["assumed"])))
+    size = t("own.size", parameters=f"{entry.parameters / 1e6:.3g}", megabytes=f"{entry.size_bytes / 1e6:.3g}",
+             tensors=facts["tensors"], dtypes=", ".join(facts["dtypes"]))
+    lines = [t("own.what", name=entry.name, source=source(entry), family=t(f"own.family.{entry.family}")), shape(entry),
+             size + (t("own.classes", classes=len(entry.classes)) if entry.classes else "")]
+    known = [name for name in facts["assumed"] if name in OF_PICTURES or hasattr(entry.config, name)]
+    if known:  # of an MAE's encoder, without what was assumed of the decoder
+        lines.append(t("own.assumed", parts=joint.join(assumed(entry, name) for name in known)))
     for reason in dict.fromkeys(facts["set_aside"].values()):
         names = [name for name, why in facts["set_aside"].items() if why == reason]
         lines.append(t("own.aside", names=listed(f"`{name}`" for name in names), why=t(f"own.aside.{reason}")))
     return lines
+
+
+def source(entry: Entry) -> str:
+    """Who wrote the file, in the visitor's language; names stay."""
+    said = entry.facts["source"]
+    for phrase, text_id in PHRASES.items():
+        said = said.replace(phrase, t(text_id))
+    return said
 
 
 def shape(entry: Entry) -> str:
@@ -49,9 +62,8 @@ def prefix(entry: Entry) -> str:
 
 def assumed(entry: Entry, name: str) -> str:
     """One thing that neither the tensors nor the settings tell, and what was taken for it."""
-    value = getattr(entry.config, name, None)
+    if name in ("norm_pix_loss", "pool"):
+        return t(f"own.assumed.{name}.{getattr(entry.config, name)}")
     if name in ("mean", "std"):
-        value = ", ".join(f"{part:.3g}" for part in getattr(entry, name))
-    elif name == "img_size":
-        value = entry.input_size
-    return t(f"own.assumed.{name}", value=value)
+        return t(f"own.assumed.{name}", value=", ".join(f"{part:.3g}" for part in getattr(entry, name)))
+    return t(f"own.assumed.{name}", value=entry.input_size if name == "img_size" else getattr(entry.config, name))

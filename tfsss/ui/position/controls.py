@@ -69,7 +69,7 @@ def bias_table() -> dict[str, object]:
     blocks = [f"{stage}.{block}" for stage, depth in enumerate(config.depths) for block in range(depth)]
     options = ["random", *(blocks if entry.weights == "trained" else [])]
     chosen = state.choice(
-        ROOM, "table_of", options, kind="select", default=blocks[0] if entry.kind == "file" else "random",
+        ROOM, "table_of", options, kind="select", help=t("position.table_of.help"), default=blocks[0] if entry.kind == "file" else "random",
         show=lambda option: t("position.table_of.random") if option == "random" else
         t("position.table_of.block", stage=option.split(".")[0], block=option.split(".")[1]))
     if chosen == "random":

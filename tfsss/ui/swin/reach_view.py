@@ -21,6 +21,7 @@ from tfsss.ui.swin.subject import ROOM, Cut, Subject, Taken
 
 THROUGH = ("model", "blocks")
 CANVAS, PANEL = 300, 168  # pixels
+ACROSS = 6  # blocks in a row; of a deep model there are several rows
 IMPORTS = """from tfsss.explain.arrays import arrays_of
 from tfsss.explain.swin_reach import reach, reach_in_model
 from tfsss.figures.masked import named_sheet
@@ -129,10 +130,10 @@ def panels(subject: Subject, through: str, found: Found) -> str:
         for number, (picture, known) in enumerate(zip(pictures, sets)):
             words = {"block": number + 1, "count": int(known.sum()), "all": known.size, "rows": known.shape[0],
                      "columns": known.shape[1], "shift": found.shifts[number], "stage": found.stages[number]}
-            title = t("swin.reach.block", **words) if kind == "changed" else ""
+            title = t("swin.reach.block", **words) if kind == "changed" or len(sets) > ACROSS else ""
             cells.append(figure(picture, t(f"swin.reach.{kind}.alt", **words), title=title,
                                 under=t("swin.reach.count", **words), badges=marks if kind == "changed" else []))
-        rows.append(note(f"**{t(f'swin.reach.{kind}')}**") + row(cells, across=len(cells)))
+        rows.append(note(f"**{t(f'swin.reach.{kind}')}**") + row(cells, across=min(len(cells), ACROSS)))
     return "".join(rows)
 
 

@@ -49,7 +49,7 @@ def show(subject: Subject) -> Taken:
             looked = step_panels.controls(name, subject, made)
             step_panels.show(name, subject, cut, made, looked)
         chosen = looked.window
-        words.html(note(step_words(made, name, chosen)))
+        words.html(note(step_words(subject, made, name, chosen)))
         with stage:
             packed = cache.computed(("swin_scene", subject.picture.digest, cut, chosen, language()),
                                     lambda: scene(made, subject.shown(cut.grid), chosen))
@@ -66,11 +66,11 @@ def width_of(made: Windows) -> int:
     return max(120, min(WIDEST, round(TALLEST * columns / rows)))
 
 
-def step_words(made: Windows, name: str, window: int) -> str:
+def step_words(subject: Subject, made: Windows, name: str, window: int) -> str:
     """What happens in this step, in these numbers."""
     step = next(step for step in made.steps if step.name == name)
     still = name in ("pad", "shift", "reverse", "crop") and not step.moved
-    return t(f"swin.step.{name}.{'still' if still else 'words'}", **numbers(made, window))
+    return t(f"swin.step.{name}.{'still' if still else 'words'}", block=subject.block, **numbers(made, window))
 
 
 def taken(subject: Subject, cut: Cut, chosen: int, head: int, forward_ms: float | None) -> Taken:
