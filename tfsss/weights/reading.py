@@ -115,8 +115,6 @@ def _content(file: Path) -> Mapping[str, Any]:
         raise InputError("checkpoint.not_permitted", file=file.name) from error
     except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
             AssertionError) as error:  # whatever a mangled archive makes of the reader
-        if "TorchScript" in str(error):  # a whole program
-            raise InputError("checkpoint.refused", file=file.name, wanted="TorchScript") from error
         raise InputError("checkpoint.damaged", file=file.name) from error
     if not isinstance(content, Mapping):
         raise InputError("checkpoint.no_tensors", file=file.name)
@@ -124,14 +122,17 @@ def _content(file: Path) -> Mapping[str, Any]:
 
 
 def _check_unpacked(file: Path) -> None:
-    """Raises InputError for an archive that is far larger unpacked: torch.save packs nothing, and a bomb would."""
+    """Raises InputError for a packed archive: torch.save packs nothing, a bomb does, and so does a whole program."""
     if not zipfile.is_zipfile(file):
         return
     try:
         with zipfile.ZipFile(file) as archive:
-            packed = sum(part.file_size for part in archive.infolist()) > SWOLLEN * file.stat().st_size
+            packed = any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
+            program = any(name.endswith("/constants.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError("checkpoint.damaged", file=file.name) from error
+    if program:
+        raise InputError("checkpoint.refused", file=file.name, wanted="TorchScript")
     if packed:
         raise InputError("checkpoint.packed", file=file.name)
 
