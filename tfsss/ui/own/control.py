@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -32,20 +33,29 @@ def settle(page_id: str, families: tuple[str, ...]) -> None:
         step, heads = asked
         attempt(step, page_id, families, heads)
     for family in families:
-        text = st.query_params.get(CONTROLS[family][1], "")
-        is_new = text != st.session_state.get(state.WRITTEN, {}).get("_".join(CONTROLS[family]))
+        room, name = CONTROLS[family]
+        text = st.query_params.get(name, "")
+        is_new = text != st.session_state.get(state.WRITTEN, {}).get(f"{room}_{name}")
         if is_new and text not in session.opened() and (found := SOURCE.fullmatch(text)):
-            kind, place, heads = found.group(2), found.group(3), found.group(4)
-            if kind == "upload":
-                st.session_state[SAID] = page_id, InputError("own.not_in_link")
-            else:
-                attempt(partial(FROM[kind], place), page_id, families, int(heads) if heads else None)
+            follow(found, page_id, families)
+            if text not in session.opened():
+                del st.query_params[name]  # or it would be tried again and again
+
+
+def follow(found: re.Match[str], page_id: str, families: tuple[str, ...]) -> None:
+    """Open what a link names.  Args: found: of SOURCE."""
+    kind, place, heads = found.group(2), found.group(3), found.group(4)
+    if kind == "upload":
+        st.session_state[SAID] = page_id, InputError("own.not_in_link")
+    else:
+        attempt(partial(FROM[kind], place), page_id, families, int(heads) if heads else None)
 
 
 def attempt(step: Callable[[], Found | None], page_id: str, families: tuple[str, ...],
             heads: int | None = None) -> None:
     """Take a step to a file, and read what it leads to. What goes wrong is kept as a sentence."""
-    st.session_state.pop(SAID, None)
+    for key in (SAID, OFFER):
+        st.session_state.pop(key, None)
     try:
         with st.spinner(t("own.opening")):
             found = step()
@@ -63,8 +73,9 @@ def attempt(step: Callable[[], Found | None], page_id: str, families: tuple[str,
 def control(families: tuple[str, ...], running: Callable[[], str]) -> None:
     """The folded ways, and under them what came of it.  Args: running: the names of what the page runs."""
     with st.expander(t("own.title"), icon=":material/deployed_code:"), st.container(key="own_ways"):
-        way = st.segmented_control(t("own.way"), WAYS, format_func=lambda each: t(f"own.way.{each}"), key="own_way",
-                                   default=WAYS[0], required=True, label_visibility="collapsed")
+        names = {way: t(f"own.way.{way}") for way in WAYS}
+        way = st.segmented_control(t("own.way"), WAYS, format_func=names.get, key="own_way", default=WAYS[0],
+                                   required=True, label_visibility="collapsed")
         {"upload": upload_field, "path": path_field, "hub": hub_field}[way]()
     _, said = st.session_state.get(SAID, ("", None))
     if isinstance(said, InputError):
@@ -146,7 +157,6 @@ def hub_field() -> None:
 
 
 def _take_name() -> None:
-    st.session_state.pop(OFFER, None)
     if name := st.session_state["own_hub"].strip().removeprefix("hub:"):
         take(partial(sources.look_up, name))
 
@@ -184,8 +194,10 @@ def heads_field(running: Sequence[Own]) -> None:
     own = next((own for own in running if found and own.found.source == found.source), None)
     if refused or own is not None and (own.heads or "num_heads" in own.entry.facts["assumed"]):
         key = f"own_heads_{found.key[:12]}"
-        st.number_input(t("own.heads", name=found.label), 1, 64, value=own.heads if own else None, step=1, key=key,
-                        placeholder=str(own.entry.config.num_heads) if own else None, help=t("own.heads.help"), on_change=_take_heads, args=(found, key))
+        st.session_state.setdefault(key, own.heads if own else None)
+        st.number_input(t("own.heads", name=found.label), 1, 64, value=None, step=1, key=key, help=t("own.heads.help"),
+                        placeholder=str(own.entry.config.num_heads) if own else None, on_change=_take_heads,
+                        args=(found, key))
 
 
 def _take_heads(found: Found, key: str) -> None:

@@ -77,9 +77,10 @@ def look_up(name: str) -> Found | None:
 
 
 def fetch(offer: hub.Offer) -> Found:
-    """Bring what was offered."""
+    """Bring what was offered; stopped, it is still offered."""
+    st.session_state[OFFER] = offer
     waiting(lambda watch: hub.fetch(offer, watch), offer.name)
-    st.session_state.pop(OFFER, None)
+    del st.session_state[OFFER]
     return from_hub(offer.name)
 
 
