@@ -27,11 +27,15 @@ class Recipe:
     config: Any  # the model's frozen dataclass
     task: Callable[[str | None, Plan], Task]  # from --data and the plan
     plan: Plan
+    begin: Callable[[nn.Module], None] | None = None  # gives the new model its first weights; None = it has them
 
     def trainer(self, data: str | None, plan: Plan, out: Path, device: str = "cpu") -> Trainer:
         """A run of this recipe, begun or continued."""
         torch.manual_seed(plan.seed)
-        return Trainer(self.model(self.config), self.task(data, plan), plan, out, device)
+        model = self.model(self.config)
+        if self.begin is not None:
+            self.begin(model)
+        return Trainer(model, self.task(data, plan), plan, out, device)
 
 
 def export(trainer: Trainer, weights_id: str, folder: Path) -> dict[str, Any]:
