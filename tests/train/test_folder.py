@@ -100,6 +100,7 @@ def test_what_starts_from_nothing_is_normalised_by_its_own_statistics(command, c
     card = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))
     assert (tuple(card["mean"]), tuple(card["std"])) == folder.statistics(tmp_path / "out")
     assert card["classes"] == ["blue", "green", "red"] and card["plan"]["layer_decay"] == 1
+    assert card["start"] == "random"
     assert card["figures"].keys() == {"val_top1", "val_top1_blue", "val_top1_green", "val_top1_red"}
     assert folder.trained(tmp_path / "out")[0].config.num_classes == 3
 

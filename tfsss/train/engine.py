@@ -26,6 +26,7 @@ from tfsss.train.report import LOG, Report
 from tfsss.train.schedule import ema_weight, learning_rate
 
 CHECKPOINT = "checkpoint.pt"
+FREE = ("accumulate", "evaluate_every", "save_every")  # fields of the plan that may change on the way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ class Trainer:
         state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
         saved = Plan(**state["plan"])  # which may be older than a field: then the default is what it did
         for name, new in dataclasses.asdict(self.plan).items():
-            if (old := getattr(saved, name)) != new and name not in ("evaluate_every", "save_every"):
+            if (old := getattr(saved, name)) != new and name not in FREE:
                 raise InputError("train.other_plan", folder=str(self.out), name=name, old=old, new=new)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])

@@ -58,13 +58,19 @@ def statistics(out: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return channel_statistics(pictures([row for row in read_rows(out / SPLIT) if row.split == "train"], SIDE))
 
 
-def classes_of(rows: list[Row], start: Start, plan: Plan) -> Classification:
-    """The pictures, normalised as the encoder was taught; for a model that knows nothing, by their own statistics."""
-    train, validation = (read_pictures(rows, name, SIDE) for name in ("train", "val"))
-    if start == "random":
-        mean, std = channel_statistics(train.pixels)
-        train, validation = (dataclasses.replace(photos, mean=mean, std=std) for photos in (train, validation))
-    return Classification(train, validation, plan, AUGMENTATION)
+class FolderClasses(Classification):
+    """The engine's `Task` for a list; pictures are normalised as the encoder was taught, or by their own statistics."""
+
+    def __init__(self, rows: list[Row], start: Start, plan: Plan):
+        self.start = start
+        train, validation = (read_pictures(rows, name, SIDE) for name in ("train", "val"))
+        if start == "random":
+            mean, std = channel_statistics(train.pixels)
+            train, validation = (dataclasses.replace(photos, mean=mean, std=std) for photos in (train, validation))
+        super().__init__(train, validation, plan, AUGMENTATION)
+
+    def card(self) -> dict[str, Any]:
+        return super().card() | {"start": mae.RECIPE.weights_id if self.start == "mae" else "random"}
 
 
 def recipe(out: Path, start: Start) -> Recipe:
@@ -75,7 +81,7 @@ def recipe(out: Path, start: Start) -> Recipe:
         model=VisionTransformer,
         config=finetune.classifier_config(mae.RECIPE.config, num_classes=len({row.label for row in rows})),
         begin=finetune.RECIPE.begin if start == "mae" else None,
-        task=lambda data, plan: classes_of(rows, start, plan),  # the list says where the pictures are
+        task=lambda data, plan: FolderClasses(rows, start, plan),  # the list says where the pictures are
         plan=PLANS[start],
     )
 

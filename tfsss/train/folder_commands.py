@@ -44,6 +44,7 @@ def add_folder(commands: argparse._SubParsersAction) -> None:
 
 
 def split(given: argparse.Namespace) -> None:
+    print("looking at every file", flush=True)
     rows, skipped = folder.split(given.folder, given.out, given.val, given.seed)
     show_skipped(skipped, len(rows) + len(skipped))
     counts = Counter(row.split for row in rows)
@@ -61,6 +62,8 @@ def train(given: argparse.Namespace) -> None:
     prepare(given)
     with distributed.joined(given.device) as device:
         recipe = folder.recipe(given.out, given.start)
+        if distributed.rank() == 0:
+            print("reading the pictures", flush=True)
         trainer = recipe.trainer(None, planned(recipe.plan, given), given.out, device)
         run_to_the_end(trainer)
         if distributed.rank() == 0:
