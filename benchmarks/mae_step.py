@@ -1,7 +1,7 @@
 """A training step of our masked autoencoder and of transformers' ViTMAE, same shape and batch, in turns.
 
 Ours is the engine's whole step, as a run makes it: drawing and normalising the batch, forward, backward, clipping,
-AdamW, running average. Theirs is the least that trains: forward, backward, clipping and AdamW on a batch that is ready.
+AdamW, running average. Theirs is the least that trains: forward, backward, clipping, AdamW on a batch that is ready.
 
 Run:     python benchmarks/mae_step.py [repeats] [batch size]     (needs requirements-dev.txt; 2 minutes)
 Prints:  medians of processor time, one thread, and of the ratios within each turn, so that what else the machine does

@@ -109,9 +109,9 @@ def test_the_loss_is_its_formula(done, ignore, smoothing):
         if ignore and right == sequences.PADDING:
             assert shown.losses[b, i] == 0 and shown.labels[b, i] == -100 and not shown.counted[b, i]
             continue
-        target = np.full(65, smoothing / 65)
+        target = np.full(66, smoothing / 66)
         target[right] += 1 - smoothing
-        assert_allclose([shown.right_share, shown.other_share], [target[right], target[(right + 1) % 65]])
+        assert_allclose([shown.right_share, shown.other_share], [target[right], target[(right + 1) % 66]])
         assert abs(shown.losses[b, i] + (target * np.log(chances[b, i])).sum()) < 1e-4
         total, count = total + shown.losses[b, i], count + 1
     assert count == shown.counted.sum() and abs(shown.mean - total / count) < 1e-4

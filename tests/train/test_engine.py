@@ -135,6 +135,7 @@ def test_another_plan_does_not_go_on_from_this_checkpoint(tmp_path):
         trainer(tmp_path, dataclasses.replace(PLAN, lr=0.5))
     assert "0.02" in caught.value.sentence("zh")
     assert trainer(tmp_path, dataclasses.replace(PLAN, save_every=7)).step == 4  # changes nothing that is computed
+    assert trainer(tmp_path, dataclasses.replace(PLAN, accumulate=2)).step == 4  # nothing but rounding
 
 
 def test_a_plan_can_be_lengthened_while_the_rate_is_held(tmp_path):

@@ -21,12 +21,14 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of RGB i
 
 @dataclass(frozen=True, kw_only=True)
 class Photos:
-    """One split of a pack; entry i of every array belongs to picture i."""
+    """One split of a pack or of a folder; entry i of every array belongs to picture i."""
 
     pixels: np.ndarray  # (n, H, W, 3) uint8, read-only
     targets: np.ndarray  # (n,) int64, index into `classes`; -1 = no class
     sources: np.ndarray  # (n,) str, the collection that a picture comes from
     classes: tuple[str, ...]  # of the whole pack, whatever the split, in the order of their label ids
+    mean: tuple[float, float, float] = MEAN  # of RGB in 0..1, taken off before a model
+    std: tuple[float, float, float] = STD
 
     def __len__(self) -> int:
         return len(self.pixels)

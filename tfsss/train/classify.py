@@ -15,10 +15,10 @@ from tfsss.data.photos import MEAN, STD, Photos, data_folder, read_photos
 from tfsss.train.engine import Plan, Task, shuffled
 
 
-def normalise(pixels: np.ndarray) -> Tensor:
-    """(b, H, W, 3) uint8 to (b, 3, H, W) float32 with ImageNet's mean 0 and deviation 1."""
+def normalise(pixels: np.ndarray, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> Tensor:
+    """(b, H, W, 3) uint8 to (b, 3, H, W) float32 with this mean at 0 and this deviation 1; ImageNet's unless told."""
     images = rearrange(torch.tensor(pixels), "b H W c -> b c H W").float() / 255
-    return (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    return (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
 
 
 def crop_and_flip(images: Tensor, smallest: float, generator: torch.Generator) -> Tensor:
@@ -78,7 +78,8 @@ class Classification(Task):
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = shuffled(len(self.train), self.plan.batch_size, step, self.plan.seed).numpy()
-        images = crop_and_flip(normalise(self.train.pixels[rows]), self.augmentation.smallest_crop, generator)
+        images = normalise(self.train.pixels[rows], self.train.mean, self.train.std)
+        images = crop_and_flip(images, self.augmentation.smallest_crop, generator)
         images = jitter_colour(images, self.augmentation.colour, generator)
         side = self.augmentation.side(step)
         if side != images.shape[-1]:
@@ -95,7 +96,8 @@ class Classification(Task):
         return by_source(correct(model, self.validation), self.validation.sources)
 
     def card(self) -> dict[str, Any]:
-        return {"classes": self.train.classes, "mean": MEAN, "std": STD, "input_size": self.train.pixels.shape[1]}
+        return {"classes": self.train.classes, "mean": self.train.mean, "std": self.train.std,
+                "input_size": self.train.pixels.shape[1]}
 
 
 def by_source(right: np.ndarray, sources: np.ndarray) -> dict[str, float]:
@@ -120,9 +122,16 @@ def photo_classes(data: str | None, plan: Plan, augmentation: Augmentation, *, t
     return Classification(train, validation, plan, augmentation, soft)
 
 
+def class_scores(model: nn.Module, pixels: np.ndarray, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD,
+                 batch_size: int = 128) -> Tensor:
+    """What a classifier says of pictures.  Args: pixels: (n, H, W, 3) uint8.  Returns: (n, k), on the CPU."""
+    device = next(model.parameters()).device
+    parts = [model(normalise(pixels[start:start + batch_size], mean, std).to(device)).cpu()
+             for start in range(0, len(pixels), batch_size)]
+    return torch.cat(parts)
+
+
 def correct(model: nn.Module, photos: Photos, batch_size: int = 128) -> np.ndarray:
     """Whether the highest score is the right class's.  Returns: (n,) boolean."""
-    device = next(model.parameters()).device
-    best = [model(normalise(photos.pixels[start:start + batch_size]).to(device)).argmax(dim=-1).cpu()
-            for start in range(0, len(photos), batch_size)]
-    return torch.cat(best).numpy() == photos.targets
+    answers = class_scores(model, photos.pixels, photos.mean, photos.std, batch_size).argmax(dim=-1)
+    return answers.numpy() == photos.targets

@@ -26,6 +26,7 @@ from tfsss.train.report import LOG, Report
 from tfsss.train.schedule import ema_weight, learning_rate
 
 CHECKPOINT = "checkpoint.pt"
+FREE = ("accumulate", "evaluate_every", "save_every")  # fields of the plan that may change on the way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ class Trainer:
         state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
         saved, done = Plan(**state["plan"]), range(state["step"])  # saved: maybe older than a field, then its default
         same_rates = all(learning_rate(saved, step) == learning_rate(self.plan, step) for step in done)
-        free = {"evaluate_every", "save_every"} | ({"steps", "hold"} if same_rates else set())
+        free = set(FREE) | ({"steps", "hold"} if same_rates else set())
         for name, new in dataclasses.asdict(self.plan).items():
             if (old := getattr(saved, name)) != new and name not in free:
                 raise InputError("train.other_plan", folder=str(self.out), name=name, old=old, new=new)

@@ -27,6 +27,7 @@ class Recipe:
     config: Any  # the model's frozen dataclass
     task: Callable[[str | None, Plan], Task]  # from --data and the plan
     plan: Plan
+    begin: Callable[[nn.Module], None] | None = None  # gives the new model its first weights; None = it has them
 
     def trainer(self, data: str | None, plan: Plan, out: Path, device: str = "cpu",
                 start: Path | None = None) -> Trainer:
@@ -35,6 +36,8 @@ class Recipe:
         model = self.model(self.config)
         if start is not None:
             model.load_state_dict(load_file(start))
+        elif self.begin is not None:
+            self.begin(model)
         return Trainer(model, self.task(data, plan), plan, out, device)
 
 
