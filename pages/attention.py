@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from tfsss.ui import frame, guard, state
+from tfsss.ui import frame, guard, state, waiting
 from tfsss.ui.attention import distances, heads, measured, methods, subject, taking, tokens
 
 VIEWS = {"heads": heads, "methods": methods, "faithfulness": measured, "distances": distances, "tokens": tokens}
@@ -24,4 +24,6 @@ def body() -> None:
 
 
 frame.title("attention")
+place = st.empty()
 body()
+waiting.run_asked(place)

@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from tfsss.ui import frame, guard, state
+from tfsss.ui import frame, guard, state, waiting
 from tfsss.ui.mae import cost_view, grid_view, guess_view, shuffle_view, subject, taking, targets_view
 from tfsss.ui.mae.panels import STYLE
 
@@ -29,4 +29,6 @@ def body() -> None:
 
 frame.title("mae")
 st.html(STYLE)
+place = st.empty()
 body()
+waiting.run_asked(place)

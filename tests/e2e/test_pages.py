@@ -190,6 +190,19 @@ def test_another_language_renames_what_a_list_shows(visit):
     expect(box.locator("input")).to_have_value(named, timeout=20_000)
 
 
+def test_a_long_computation_can_be_stopped_and_asked_for_again(visit, wait_idle):
+    opened = visit("attention", "view=faithfulness")
+    words = sentences("en", "attention")
+    opened.locator(".st-key-attention_measure button").click()
+    opened.locator(".st-key-stop_asked button").click()
+    expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
+    wait_idle(opened)
+    assert opened.get_by_text(words["areas"], exact=True).count() == 0
+    opened.locator(".st-key-attention_measure button").click()
+    opened.get_by_text(words["areas"], exact=True).first.wait_for(timeout=60_000)
+    expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
+
+
 def test_home_tiles_are_doors(visit):
     opened = visit("home", "image=flower&lang=zh")
     opened.locator(".st-key-tile_attention a").click()

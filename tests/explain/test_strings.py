@@ -115,7 +115,7 @@ def test_the_loss_is_its_formula(done, ignore, smoothing):
         assert abs(shown.losses[b, i] + (target * np.log(chances[b, i])).sum()) < 1e-4
         total, count = total + shown.losses[b, i], count + 1
     assert count == shown.counted.sum() and abs(shown.mean - total / count) < 1e-4
-    assert shown.shapes == ((3, 7, 65), (3, 65, 7))
+    assert shown.shapes == ((3, 7, 66), (3, 66, 7))
 
 
 def test_what_is_written_comes_from_each_string_alone(loaded):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.delta_generator import DeltaGenerator
 from PIL import Image
 
 from tfsss.data.images import bundled, fit, load_image
@@ -18,6 +19,7 @@ from tfsss.figures.bitmap import to_bitmap
 from tfsss.models.mae import VARIANTS
 from tfsss.ui.downloads import Download
 from tfsss.ui.language import sentences
+from tfsss.ui import waiting as long
 from tfsss.ui.mae import shuffle_scene, waiting
 from tfsss.ui.mae.subject import current_model
 from tfsss.weights import REGISTRY
@@ -202,20 +204,20 @@ def test_what_is_taken_away_can_be_made_again(open_app, sound, monkeypatch, tmp_
 
 @pytest.mark.parametrize("view", ["grid", "cost"])
 def test_what_takes_long_says_how_far_it_is(open_app, sound, monkeypatch, view):
-    monkeypatch.setattr(waiting, "QUIET_S", -1.0)
+    monkeypatch.setattr(waiting, "PATIENCE_S", -1.0)
     said = []
-    monkeypatch.setattr(waiting.st, "progress", lambda part, text: said.append((part, text)))
+    monkeypatch.setattr(DeltaGenerator, "progress", lambda self, part, text: said.append((part, text)) or self)
     app = open_app("mae", view=view, seed="9")
     sound(app)
     parts = [part for part, _ in said]
-    assert parts and parts == sorted(parts) and parts[-1] < 1
-    assert not [button for button in app.button if (button.key or "").startswith("mae_stop")]  # it has ended
+    assert parts == sorted(parts) and parts[0] > 0 and parts[-1] == 1 and len(parts) > 3
+    assert not [button for button in app.button if button.key == "stop_asked"]  # it has ended
 
 
 def test_stopped_it_waits_until_told_to_go_on(open_app, sound):
     app = open_app("mae", view="grid")
     subject = (current_model().entry.id, load_image(bundled()["cat"]).digest, 112, 112)
-    app.session_state[waiting.STOPPED] = ("mae_grid", *subject, "random", (0, 1, 2, 3))
+    app.session_state[long.STOPPED] = ("mae_grid", *subject, "random", (0, 1, 2, 3))
     app.run()
     sound(app)
     assert '<div class="under">' not in words(app)

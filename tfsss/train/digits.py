@@ -85,5 +85,5 @@ RECIPE = Recipe(
     config=ViTConfig(img_size=28, patch_size=4, in_channels=1, num_classes=10, embed_dim=96, depth=4, num_heads=3,
                      mlp_ratio=3.0),
     task=handwriting,
-    plan=Plan(steps=4000, batch_size=128, lr=2e-3, warmup=200, weight_decay=0.05, ema=0.995, optimiser="muon"),
+    plan=Plan(steps=2500, batch_size=128, lr=2e-3, warmup=200, weight_decay=0.05, ema=0.995, optimiser="muon"),
 )

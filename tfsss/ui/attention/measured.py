@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -13,7 +13,7 @@ from tfsss.explain.inputs import FILLS
 from tfsss.explain.methods import METHODS, Comparison
 from tfsss.figures.color import meaning
 from tfsss.figures.lines import Curve, line_figure
-from tfsss.ui import frame, lecture, state
+from tfsss.ui import frame, lecture, state, waiting
 from tfsss.ui.attention import methods
 from tfsss.ui.attention.subject import Subject, relevant, rolled
 from tfsss.ui.downloads import Taken
@@ -37,7 +37,7 @@ def show(subject: Subject) -> Taken:
         key = (*subject.key, options, fill)
         results = st.session_state.setdefault("_attention_measured", {})
         if asked and key not in results:
-            measure(subject, options, compared, fill, key)
+            waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure.progress")
         with lecture.answer():
             if key in results:
                 draw(results[key])
@@ -47,18 +47,9 @@ def show(subject: Subject) -> Taken:
     return taken(subject, options, compared, results.get(key))
 
 
-def measure(subject: Subject, options: methods.Options, compared: Comparison, fill: str, key: tuple) -> None:
-    """Run it in this run of the script, showing how far it is; any other click, Stop included, ends it."""
-    place = st.empty()
-    with place.container():
-        bar = st.progress(0.0, t("attention.measure.start"))
-        st.button(t("app.stop"), key="attention_stop", icon=":material/stop:")
-    started = time.perf_counter()
-
-    def progress(done: int, total: int) -> None:
-        left = (time.perf_counter() - started) / done * (total - done)
-        bar.progress(done / total, t("attention.measure.progress", done=done, total=total, left=f"{left:.0f}"))
-
+def measure(subject: Subject, options: methods.Options, compared: Comparison, fill: str, key: tuple,
+            progress: waiting.Progress) -> None:
+    """Both curves of every method and of chance, kept in the session."""
     measured = faithfulness(subject.loaded.model, subject.images, dict(zip(METHODS, compared.shares)), fill=fill,
                             steps=STEPS, random_orders=ORDERS, generator=np.random.default_rng(SEED),
                             class_index=options.class_index, progress=progress)
@@ -66,7 +57,6 @@ def measure(subject: Subject, options: methods.Options, compared: Comparison, fi
     results[key] = measured
     while len(results) > KEPT:
         results.pop(next(iter(results)))
-    place.empty()
 
 
 def draw(measured: Faithfulness) -> None:

@@ -1,4 +1,4 @@
-"""Several computations one after another, with how far they are and a way to stop."""
+"""Several computations one after another: a moment's worth of them at once, the rest where they can be stopped."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from typing import Any
 
 import streamlit as st
 
+from tfsss.ui import waiting
 from tfsss.ui.language import t
 
-QUIET_S = 0.3  # before anything is said about waiting
-STOPPED = "_mae_stopped"
+PATIENCE_S = 1.0
 
 
 def one_by_one(items: Sequence[Any], compute: Callable[[Any], Any], *, key: tuple, words: str) -> list | None:
-    """`compute` for each item, in this run of the script; what it keeps in the cache is there when it goes on.
+    """`compute` for each item; it keeps what it makes in a cache, where the next run of the script finds it.
 
     Args:    key: of all of it; words: id of the sentence, with fields done, total, left.
-    Returns: the results, or None when the visitor stopped it; a button to go on stands there instead.
+    Returns: the results, or None while they are computed, and when the visitor stopped it: then a button goes on.
     """
-    if st.session_state.get(STOPPED) == key:
-        st.button(t("mae.go_on"), key="mae_go_on", icon=":material/play_arrow:", on_click=_set, args=(None,))
+    def work(progress: waiting.Progress) -> None:
+        for done, item in enumerate(items, 1):
+            compute(item)
+            progress(done, len(items))
+
+    if waiting.is_asked(key):
         return None
-    started, place, made = time.perf_counter(), st.empty(), []
-    for done, item in enumerate(items, 1):
+    if waiting.was_stopped(key):
+        if st.button(t("mae.go_on"), key="mae_go_on", icon=":material/play_arrow:"):
+            waiting.ask(key, work, words)
+        return None
+    started, made = time.perf_counter(), []
+    for item in items:
+        if time.perf_counter() - started > PATIENCE_S and not waiting.was_done(key):
+            waiting.ask(key, work, words)
         made.append(compute(item))
-        passed = time.perf_counter() - started
-        if passed > QUIET_S and done < len(items):
-            with place.container(horizontal=True, vertical_alignment="center"):
-                left = passed / done * (len(items) - done)
-                st.progress(done / len(items), t(words, done=done, total=len(items), left=f"{left:.1f}"))
-                st.button(t("app.stop"), key=f"mae_stop_{done}", icon=":material/stop:", on_click=_set, args=(key,))
-    place.empty()
     return made
-
-
-def _set(key: tuple | None) -> None:
-    st.session_state[STOPPED] = key

@@ -1,0 +1,76 @@
+"""What takes seconds runs outside of the page's fragment: Streamlit lets no click inside a fragment end a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from tfsss.ui.language import t
+
+ASKED = "_asked"
+STOPPED = "_stopped"
+DONE = "_done"
+
+Progress = Callable[[int, int], None]  # parts done, and all of them
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Asked:
+    """A computation that a fragment asked for, and that keeps its result itself."""
+
+    key: tuple
+    work: Callable[[Progress], None]
+    words: str  # id of the sentence that says how far it is, with fields done, total, left
+
+
+def ask(key: tuple, work: Callable[[Progress], None], words: str) -> None:
+    """From within a fragment: the whole page runs again, and `run_asked` computes at its end."""
+    st.session_state.pop(STOPPED, None)
+    st.session_state[ASKED] = Asked(key=key, work=work, words=words)
+    st.rerun()
+
+
+def is_asked(key: tuple) -> bool:
+    """Whether it is going to be computed at the end of this run."""
+    asked = st.session_state.get(ASKED)
+    return asked is not None and asked.key == key
+
+
+def was_stopped(key: tuple) -> bool:
+    """Whether the visitor ended it, and has not asked for it again."""
+    return st.session_state.get(STOPPED) == key
+
+
+def was_done(key: tuple) -> bool:
+    """Whether it is what was computed last: a cache that forgot it must not make the page ask for ever."""
+    return st.session_state.get(DONE) == key
+
+
+def run_asked(place: DeltaGenerator) -> None:
+    """Compute what was asked for, saying how far it is; Stop ends it there. Then the page draws the result.
+
+    Args:    place: where progress and Stop stand, outside of every fragment.
+    """
+    asked = st.session_state.pop(ASKED, None)
+    if asked is None:
+        return
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, t("app.working"))
+        st.button(t("app.stop"), key="stop_asked", icon=":material/stop:", on_click=_stop, args=(asked.key,))
+    started = time.perf_counter()
+
+    def progress(done: int, total: int) -> None:
+        left = (time.perf_counter() - started) / done * (total - done)
+        bar.progress(done / total, t(asked.words, done=done, total=total, left=f"{left:.0f}"))
+
+    asked.work(progress)
+    st.session_state[DONE] = asked.key
+    st.rerun()
+
+
+def _stop(key: tuple) -> None:
+    st.session_state[STOPPED] = key
