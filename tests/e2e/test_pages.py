@@ -101,7 +101,7 @@ def test_an_uploaded_picture_is_what_the_model_sees(visit, forward, wait_idle, t
     Image.fromarray(np.stack([spot, spot // 2, 255 - spot], -1)).save(file)
     opened = visit("attention")
     before = drawn(opened)
-    opened.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(file)
+    opened.locator(".st-key-upload input[type=file]").set_input_files(file)
     opened.wait_for_url("**image=own**")
     wait_idle(opened)
     trace = forward(file)
@@ -117,7 +117,7 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_changes_nothing(visit, tm
     file.write_text("these are words")
     opened = visit("attention", "lang=zh&image=coffee")
     before = drawn(opened)
-    opened.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(file)
+    opened.locator(".st-key-upload input[type=file]").set_input_files(file)
     opened.locator("[data-testid=stSidebar] [data-testid=stAlert]").wait_for(timeout=20_000)
     assert "文字" in opened.locator("[data-testid=stSidebar] [data-testid=stAlert]").inner_text()
     after = drawn(opened)
@@ -180,8 +180,8 @@ def test_predict_first_hides_the_answer_and_reveals_it(visit, page):
 def test_another_language_renames_what_a_list_shows(visit):
     opened = visit("patches", "lang=en")
     opened.locator("[data-testid=stSidebar] .st-key-lang").get_by_text("中文").click()
-    named = sentences("zh", "app")["weights.auto"]
-    expect(opened.locator("[data-testid=stSidebar] [data-testid=stSelectbox] input")).to_have_value(named)
+    said = sentences("zh", "app")
+    expect(opened.locator("[data-testid=stSidebar]").get_by_label(said["weights"])).to_have_value(said["weights.auto"])
 
 
 def test_home_tiles_are_doors(visit):
