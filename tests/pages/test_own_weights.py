@@ -21,8 +21,10 @@ from tfsss.explain.mae import guess, masking
 from tfsss.models.vit import VARIANTS, VisionTransformer
 from tfsss.ui import downloads
 from tfsss.ui.language import sentences
-from tfsss.ui.own import session, uploads
+from tfsss.ui.own import control, session, uploads
 from tfsss.weights import hub, load_checkpoint, visitors
+from tfsss.weights.__main__ import SET_ASIDE
+from tfsss.weights.checkpoint import USES
 
 VIT_VIEWS = {"home": [{}], "patches": [{"view": view} for view in ("cut", "filters", "costs", "sequence", "table")],
              "attention": [{"view": view} for view in ("heads", "methods", "faithfulness", "distances", "tokens")],
@@ -378,6 +380,22 @@ def test_the_script_computes_the_same_beside_the_file(open_app, folder, monkeypa
         assert np.array_equal(np.load("arrays.npz")["weights"], made["traced"].weights)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_everything_that_a_check_says_has_words(language):
+    said = sentences(language, "own")
+    assert {f"aside.{reason}" for reason in SET_ASIDE} <= said.keys()
+    assert {f"family.{family}" for family in USES} <= said.keys()
+    assert {f"link.{way}" for way in control.WAYS} <= said.keys()
+
+
+def test_what_was_set_aside_is_named(open_app, folder):
+    state = load_file(folder / "plain.safetensors") | {"mask_token": torch.zeros(1, 64)}
+    app = open_app("attention", lang="zh")
+    upload(app, ("d.safetensors", save(state)))
+    is_well(app, "d")
+    assert "未使用（训练时代替被隐藏的图像块）：`mask_token`" in said_beside(app)
+
+
 def test_masks_runs_no_such_model_and_offers_none(open_app, sound):
     app = open_app("masks", lang="en")
     sound(app)
@@ -402,4 +420,4 @@ def test_uploads_lie_in_one_folder_that_goes_with_the_program(open_app, folder):
     app = open_app("attention", lang="en")
     upload(app, ("a.safetensors", (folder / "plain.safetensors").read_bytes()))
     (own,) = app.session_state[session.OPENED].values()
-    assert own.found.folder.parent == uploads.Path(uploads.FOLDERS._whole.name)
+    assert str(own.found.folder.parent) == uploads.FOLDERS._whole.name

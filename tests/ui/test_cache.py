@@ -50,3 +50,18 @@ def test_computations_take_turns():
     for visitor in visitors:
         visitor.join(timeout=10)
     assert max(most) == 1 and len(most) == 6
+
+
+def test_a_visitors_model_is_read_once_until_it_is_forgotten(monkeypatch, tmp_path):
+    read: list[tuple] = []
+    monkeypatch.setattr(cache.weights, "load_checkpoint",
+                        lambda path, family, num_heads: read.append((path, family, num_heads)) or len(read))
+    for folder in ("mine", "hers"):  # the same content, wherever it lies
+        assert cache.own_model("test_digest", None, 3, tmp_path / folder) == 1
+    assert cache.own_model("test_digest", "vit", 3, tmp_path) == 2
+    assert cache.own_model("test_digest", None, 6, tmp_path) == 3
+    cache.forget_own_model("test_digest", None, 3)
+    assert cache.own_model("test_digest", "vit", 3, tmp_path) == 2, "the others stay"
+    assert cache.own_model("test_digest", None, 3, tmp_path / "hers") == 4
+    assert read[-1] == (tmp_path / "hers", None, 3)
+    assert cache._own_model._info.max_entries == 3

@@ -48,15 +48,18 @@ def choose_weights(page_id: str) -> None:
     families = FAMILIES.get(page_id, ())
     if not families:
         return
-    with st.container(gap=None):  # always there: what folds below keeps its place, and stays open
-        control.settle(page_id, families)
-    with st.container():
+    lists, ways, progress = st.container(), st.container(), st.container(gap=None)
+    with progress:
+        control.settle(page_id, families)  # first: what is opened stands in the lists
+    with lists:
         for family in families:
             if family == "vit":
                 choose_vit()
             else:
                 choose_shipped_or_own(family)
-    control.control(families, lambda: t("own.joint").join(name_of(family) for family in families))
+    with ways:
+        control.bring()
+    control.tell(families, lambda: t("own.joint").join(name_of(family) for family in families))
 
 
 def choose_vit() -> None:

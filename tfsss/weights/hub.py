@@ -177,7 +177,7 @@ def _ask(arguments: list[str], name: str, waiting: Callable[[], None]) -> dict[s
         raise InputError("own.hub_unreachable", name=name, reason=f"status {client.returncode}") from error
     if "error" in said:
         sign = next((ours for theirs, ours in SIGNS if theirs in said["error"]), "hub_unreachable")
-        reason = said["message"].strip().split("\n")[0][:160] or said["error"][0]
+        reason = said["message"].strip().split("\n")[0][:160].rstrip(".") or said["error"][0]
         raise InputError(f"own.{sign}", name=name, reason=reason)
     return said
 

@@ -57,11 +57,11 @@ def attempt(step: Callable[[], Found | None], page_id: str, families: tuple[str,
     for key in (SAID, OFFER):
         st.session_state.pop(key, None)
     try:
+        found = step()
+        if found is None:
+            return
+        st.session_state[LATEST] = found
         with st.spinner(t("own.opening")):
-            found = step()
-            if found is None:
-                return
-            st.session_state[LATEST] = found
             own = session.read(found, heads)
     except InputError as error:
         st.session_state[SAID] = page_id, error
@@ -70,13 +70,17 @@ def attempt(step: Callable[[], Found | None], page_id: str, families: tuple[str,
         st.session_state[SAID] = page_id, own
 
 
-def control(families: tuple[str, ...], running: Callable[[], str]) -> None:
-    """The folded ways, and under them what came of it.  Args: running: the names of what the page runs."""
+def bring() -> None:
+    """The folded ways."""
     with st.expander(t("own.title"), icon=":material/deployed_code:"), st.container(key="own_ways"):
         names = {way: t(f"own.way.{way}") for way in WAYS}
         way = st.segmented_control(t("own.way"), WAYS, format_func=names.get, key="own_way", default=WAYS[0],
                                    required=True, label_visibility="collapsed")
         {"upload": upload_field, "path": path_field, "hub": hub_field}[way]()
+
+
+def tell(families: tuple[str, ...], running: Callable[[], str]) -> None:
+    """What came of it, and what runs.  Args: running: the names of what the page runs."""
     _, said = st.session_state.get(SAID, ("", None))
     if isinstance(said, InputError):
         guard.say(said)
@@ -122,9 +126,8 @@ def _take_upload(key: str) -> None:
 
 def uploader_css() -> str:
     """Streamlit's uploader speaks English only: its words give way to ours."""
-    field = ".st-key-own_upload"
-    zone = f"{field} [data-testid=stFileUploaderDropzone]"
-    return f"""{field}:has([aria-invalid=true])::after {{ content: "{t("own.not_sent", limit=visitors.MAX_MEGABYTES)}"; }}
+    zone, refused = ".st-key-own_upload [data-testid=stFileUploaderDropzone]", ".st-key-own_upload:has([aria-invalid])"
+    return f"""{refused}::after {{ content: "{t("own.not_sent", limit=visitors.MAX_MEGABYTES)}"; }}
 {zone} button p {{ font-size: 0; }}
 {zone} button p::after {{ content: "{t("own.upload")}"; font-size: 0.9rem; }}
 {zone} [data-testid=stFileUploaderDropzoneInstructions] {{ display: none; }}"""

@@ -34,7 +34,8 @@ def upload(files: Sequence[UploadedFile]) -> Found:
         for each in before.folder.iterdir():
             os.link(each, folder / each.name)
     try:
-        path, digest = save(files, folder)
+        with st.spinner(t("own.opening")):
+            path, digest = save(files, folder)
     except InputError:
         FOLDERS.drop(session.session_id(), folder)
         raise

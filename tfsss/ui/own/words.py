@@ -7,8 +7,9 @@ from tfsss.weights import Entry
 from tfsss.weights.checkpoint import listed
 
 
-OF_PICTURES = ("mean", "std", "img_size")
-PHRASES = {"under its authors' names": "own.source.authors", "encoder only": "own.source.encoder"}
+OF_NO_CONFIG = ("mean", "std", "img_size", "exact_gelu")  # what is assumed beside the model's own choices
+PHRASES = {"under its authors' names": "own.source.authors", "encoder only": "own.source.encoder",
+           "timm or DINO": "own.source.timm_or_dino"}
 
 
 def described(entry: Entry) -> list[str]:
@@ -18,7 +19,7 @@ def described(entry: Entry) -> list[str]:
              tensors=facts["tensors"], dtypes=", ".join(facts["dtypes"]))
     lines = [t("own.what", name=entry.name, source=source(entry), family=t(f"own.family.{entry.family}")), shape(entry),
              size + (t("own.classes", classes=len(entry.classes)) if entry.classes else "")]
-    known = [name for name in facts["assumed"] if name in OF_PICTURES or hasattr(entry.config, name)]
+    known = [name for name in facts["assumed"] if name in OF_NO_CONFIG or hasattr(entry.config, name)]
     if known:  # of an MAE's encoder, without what was assumed of the decoder
         lines.append(t("own.assumed", parts=joint.join(assumed(entry, name) for name in known)))
     for reason in dict.fromkeys(facts["set_aside"].values()):
@@ -64,6 +65,7 @@ def assumed(entry: Entry, name: str) -> str:
     """One thing that neither the tensors nor the settings tell, and what was taken for it."""
     if name in ("norm_pix_loss", "pool"):
         return t(f"own.assumed.{name}.{getattr(entry.config, name)}")
+    value = entry.input_size if name == "img_size" else getattr(entry, name, getattr(entry.config, name, None))
     if name in ("mean", "std"):
-        return t(f"own.assumed.{name}", value=", ".join(f"{part:.3g}" for part in getattr(entry, name)))
-    return t(f"own.assumed.{name}", value=entry.input_size if name == "img_size" else getattr(entry.config, name))
+        value = ", ".join(f"{part:.3g}" for part in value)
+    return t(f"own.assumed.{name}", value=value)

@@ -57,26 +57,24 @@ def choose() -> Chosen:
 
 
 def has_trained_table(kind: str, other: str) -> bool:
-    """Whether Swin's bias lies on its own window, and not on the grid of what it is compared with."""
-    return "relative" in (kind, other) and "learned" not in (kind, other) and (
-        kind == "relative" or kind in SEQUENCES) and current_swin().entry.config.window_size <= MOST_WINDOW
+    """Whether Swin's bias is asked for, and lies on its own window, not on the grid of what it is compared with."""
+    on_its_window = kind == "relative" and other != "learned" or other == "relative" and kind in SEQUENCES
+    return on_its_window and current_swin().entry.config.window_size <= MOST_WINDOW
 
 
 def bias_table() -> dict[str, object]:
     """Whose bias table: a random one of any window, or that of a block of the Swin in use, whose window it has."""
     entry = current_swin().entry
-    config = entry.config
-    blocks = [f"{stage}.{block}" for stage, depth in enumerate(config.depths) for block in range(depth)]
-    options = ["random", *(blocks if entry.weights == "trained" else [])]
-    chosen = state.choice(
-        ROOM, "table_of", options, kind="select", help=t("position.table_of.help"), default=blocks[0] if entry.kind == "file" else "random",
-        show=lambda option: t("position.table_of.random") if option == "random" else
-        t("position.table_of.block", stage=option.split(".")[0], block=option.split(".")[1]))
+    config, names = entry.config, {"random": t("position.table_of.random")}
+    if entry.weights == "trained":
+        names |= {f"{stage}.{block}": t("position.table_of.block", stage=stage, block=block)
+                  for stage, depth in enumerate(config.depths) for block in range(depth)}
+    chosen = state.choice(ROOM, "table_of", list(names), kind="select", show=names.get,
+                          default="0.0" if entry.kind == "file" else "random", help=t("position.table_of.help"))
     if chosen == "random":
         return {}
-    heads = config.num_heads[int(chosen.split(".")[0])]
     return {"table_of": chosen, "swin": entry.id, "window_rows": config.window_size,
-            "window_columns": config.window_size, "heads": heads}
+            "window_columns": config.window_size, "heads": config.num_heads[int(chosen.split(".")[0])]}
 
 
 def entry_of(chosen: Chosen) -> Entry | None:
