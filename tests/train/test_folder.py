@@ -143,6 +143,8 @@ def test_what_comes_too_early_or_too_late_is_said(command, coloured, tmp_path):
     command("train", "--steps", "2")
     with raises("folder.begun"):
         command("split", coloured)
+    with raises("folder.other_start"):
+        command("train", "--steps", "2", "--start", "random")
     with raises("image.missing"):
         command("predict", tmp_path / "nowhere.jpg")
     (tmp_path / "empty").mkdir()

@@ -39,6 +39,11 @@ PLANS: dict[Start, Plan] = {
 }
 
 
+def starts_from(start: Start) -> str:
+    """What a model card calls it."""
+    return mae.RECIPE.weights_id if start == "mae" else "random"
+
+
 def split(folder: Path, out: Path, validation: float = 0.2, seed: int = 0) -> tuple[list[Row], list[Skipped]]:
     """Divide a folder's pictures and write the list; files that are no pictures are left out and returned.
 
@@ -70,12 +75,17 @@ class FolderClasses(Classification):
         super().__init__(train, validation, plan, AUGMENTATION)
 
     def card(self) -> dict[str, Any]:
-        return super().card() | {"start": mae.RECIPE.weights_id if self.start == "mae" else "random"}
+        return super().card() | {"start": starts_from(self.start)}
 
 
 def recipe(out: Path, start: Start) -> Recipe:
-    """The recipe for a list: the shipped encoder's shape, whatever it starts from."""
-    rows = read_rows(out / SPLIT)
+    """The recipe for a list: the shipped encoder's shape, whatever it starts from.
+
+    Raises:  InputError: no list, or what was trained on it started from something else.
+    """
+    rows, card = read_rows(out / SPLIT), out / f"{MODEL}.json"
+    if card.exists() and (old := json.loads(card.read_text(encoding="utf-8"))["start"]) != starts_from(start):
+        raise InputError("folder.other_start", out=out, old=old, new=starts_from(start))
     return Recipe(
         weights_id=MODEL,
         model=VisionTransformer,
