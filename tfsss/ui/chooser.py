@@ -14,7 +14,7 @@ from tfsss.weights import Entry, Loaded
 
 AUTO = "auto"
 SHIPPED = {"mae": "mae_photos112", "swin": "swin_photos112"}  # the one of a family; of the ViTs there are several
-FAMILIES = {  # page -> the families of models that it runs, the first with its own list
+FAMILIES = {  # page -> the families of models that it runs
     "home": ("vit", "mae"), "position": ("vit", "swin"), "patches": ("vit",), "swin": ("swin",), "attention": ("vit",),
     "mae": ("mae",),
 }
@@ -80,8 +80,7 @@ def choose_vit() -> None:
 def choose_shipped_or_own(family: str) -> None:
     """The model that ships, or the visitor's own; no choice while there is none."""
     if own := own_names(family):
-        names = {AUTO: weights.REGISTRY[SHIPPED[family]].name if SHIPPED[family] in weights.REGISTRY else
-                 t("own.untrained")} | own
+        names = {AUTO: shipped_name(family)} | own
         state.choice(*session.CONTROLS[family], list(names), kind="select", show=names.get)
 
 
@@ -95,9 +94,13 @@ def name_of(family: str) -> str:
     """What runs."""
     if own := session.chosen(family):
         return own.found.label
-    if family == "vit":
-        return current_vit().entry.name
-    return weights.REGISTRY[SHIPPED[family]].name if SHIPPED[family] in weights.REGISTRY else t("own.untrained")
+    return current_vit().entry.name if family == "vit" else shipped_name(family)
+
+
+def shipped_name(family: str) -> str:
+    """The model that ships, of a family of which there is one; where its file lacks, an untrained one stands in."""
+    entry = weights.REGISTRY.get(SHIPPED[family])
+    return entry.name if entry else t("own.untrained")
 
 
 def offer(weights_id: str) -> None:
