@@ -6,7 +6,8 @@ AdamW, running average. Theirs is the least that trains: forward, backward, clip
 Run:     python benchmarks/mae_step.py [repeats] [batch size]     (needs requirements-dev.txt; 2 minutes)
 Prints:  medians of processor time, one thread, and of the ratios within each turn, so that what else the machine does
          counts less; theirs with each of its two ways of attention.
-Target:  at most 1.00 in bfloat16, in which the recipe trains, against their default (sdpa).
+Target:  at most 1.00 in bfloat16, in which the recipe trains. In float32 attention that is written out costs more than
+         the fused one (measured: 1.2 of sdpa, 0.9 of eager): its scores and weights go through memory.
 """
 
 from __future__ import annotations
