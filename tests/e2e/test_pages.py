@@ -267,8 +267,7 @@ def test_pointing_and_the_arrow_keys_show_where_a_word_looks(visit, language):
 VIEWS = (("home", "home", "", "light"), ("patches", "patches", "image=coffee", "light"),
          ("attention", "attention", "image=coffee", "light"), ("position", "position", "kind=learned&view=grid", "light"),
          ("masks", "masks", "view=masks", "light"), ("swin", "swin", "image=temple&step=shift", "light"),
-         ("mae", "mae", "image=flower", "light"), ("text", "text", "", "light"),
-         ("attention-zh-dark", "attention", "image=flower&lang=zh", "dark"))
+         ("mae", "mae", "image=flower", "light"), ("attention-zh-dark", "attention", "image=flower&lang=zh", "dark"))
 
 
 @pytest.mark.parametrize(("name", "page", "query", "theme"), VIEWS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -45,3 +46,6 @@ FILE = ASSETS / f"{RECIPE.weights_id}.safetensors"
 def test_the_shipped_weights_are_small_and_the_recipes():
     assert FILE.stat().st_size < 1e6
     assert load_exported(RECIPE, FILE).config == RECIPE.config
+    figures, page = json.loads(FILE.with_suffix(".json").read_text())["figures"], FILE.with_suffix(".md").read_text()
+    assert figures.pop("test_top1") >= 0.985
+    assert all(f"{100 * figure:.1f} %" in page for figure in figures.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,10 @@ from tfsss.train.engine import Trainer
 from tfsss.train.mae import (
     RECIPE, SEAMS, VISIBLE, Guessing, lattice, measured, pixel_mask, raw, seam_error,
 )
+from tfsss.train.recipe import ASSETS, load_exported
 
 CONFIG = VARIANTS["mini"]
+FILE = ASSETS / f"{RECIPE.weights_id}.safetensors"
 
 
 @pytest.fixture
@@ -115,3 +118,16 @@ def test_the_recipe_is_the_one_of_the_card():
     model = MaskedAutoencoder(RECIPE.config)
     assert sum(parameter.numel() for parameter in model.parameters()) == 3_414_528
     assert (RECIPE.config.mask_ratio, RECIPE.config.norm_pix_loss, RECIPE.config.loss_on) == (0.75, False, "masked")
+
+
+@pytest.mark.skipif(not FILE.exists(), reason=f"{FILE} is not there")
+def test_the_shipped_weights_have_a_card_that_says_what_was_measured():
+    card = json.loads(FILE.with_suffix(".json").read_text(encoding="utf-8"))
+    figures, page = card["figures"], FILE.with_suffix(".md").read_text(encoding="utf-8")
+    assert load_exported(RECIPE, FILE).config == RECIPE.config
+    assert figures["model_all"] <= 0.8 * figures["harmonic_all"] and figures["model_all"] <= 0.5 * figures["mean_all"]
+    assert abs(figures["model_all"] - card["float32"]["model_all"]) < 1e-3  # half precision does not show
+    for source, count in card["pictures_measured"].items():
+        name = "**all**" if source == "all" else source
+        errors = " | ".join(f"{figures[f'{kind}_{source}']:.3f}" for kind in ("model", "mean", "harmonic"))
+        assert f"| {name} | {count:,} | {errors} |" in page
