@@ -66,7 +66,7 @@ def foot(app) -> str:
 def is_well(app, name: str) -> None:
     """Drawn, nothing left unfilled, and the foot or a caption names the file."""
     assert not app.exception and not app.error and not app.warning, (app.exception, app.error, app.warning)
-    said = re.sub(r"\$[^$]*\$|base64,[^\"]*", "", words(app))  # formulas have braces
+    said = re.sub(r"\$[^$\n]*\$|base64,[^\"]*", "", words(app))  # formulas have braces
     assert not re.search(r"\{\w+\}|\bnan\b", said)
     assert f"{name}.safetensors" in said
 
