@@ -4,7 +4,8 @@
     python -m tfsss.train vit export --data DIR     checkpoint -> assets/weights, with its figures
     python -m tfsss.train vit evaluate --data DIR   figures of the weights in assets/weights
 
-with mae, finetune, swin or transformer in the place of vit. DIR holds the photo packs; transformer needs none.
+with any other RECIPE of the list below in the place of vit. DIR holds the photo packs and mnist.npz; transformer needs
+none, and probe, and convnext that it teaches, need DINOv2 fetched.
 
 Your own pictures, in a folder with one folder for each class:
 

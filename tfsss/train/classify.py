@@ -16,9 +16,9 @@ from tfsss.train.engine import Plan, Task, shuffled
 
 
 def normalise(pixels: np.ndarray, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> Tensor:
-    """(b, H, W, 3) uint8 to (b, 3, H, W) float32 with this mean at 0 and this deviation 1; ImageNet's unless told."""
+    """(b, H, W, c) uint8 to (b, c, H, W) float32 with this mean at 0 and this deviation 1; ImageNet's unless told."""
     images = rearrange(torch.tensor(pixels), "b H W c -> b c H W").float() / 255
-    return (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    return (images - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
 
 
 def crop_and_flip(images: Tensor, smallest: float, generator: torch.Generator) -> Tensor:
@@ -124,7 +124,7 @@ def photo_classes(data: str | None, plan: Plan, augmentation: Augmentation, *, t
 
 def class_scores(model: nn.Module, pixels: np.ndarray, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD,
                  batch_size: int = 128) -> Tensor:
-    """What a classifier says of pictures.  Args: pixels: (n, H, W, 3) uint8.  Returns: (n, k), on the CPU."""
+    """What a classifier says of pictures.  Args: pixels: (n, H, W, c) uint8.  Returns: (n, k), on the CPU."""
     device = next(model.parameters()).device
     parts = [model(normalise(pixels[start:start + batch_size], mean, std).to(device)).cpu()
              for start in range(0, len(pixels), batch_size)]

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tfsss.data.digits import MEAN, STD, Digits, read_digits
 from tfsss.data.photos import data_folder
 from tfsss.models.vit import VisionTransformer, ViTConfig
+from tfsss.train import classify
 from tfsss.train.engine import Plan, Task, shuffled
 from tfsss.train.recipe import Recipe
 
 
 def normalise(pixels: np.ndarray) -> Tensor:
     """(b, 28, 28) uint8 to (b, 1, 28, 28) float32 with the training digits' mean 0 and deviation 1."""
-    return (rearrange(torch.tensor(pixels), "b H W -> b 1 H W").float() / 255 - MEAN) / STD
+    return classify.normalise(pixels[..., None], (MEAN,), (STD,))
 
 
 def jostle(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -62,12 +62,10 @@ class Reading(Task):
         each = {f"test_top1_{digit}": float(right[self.validation.targets == digit].mean()) for digit in range(10)}
         return {"test_top1": float(right.mean())} | each
 
-    def right(self, model: nn.Module, count: int, batch_size: int = 500) -> np.ndarray:
+    def right(self, model: nn.Module, count: int) -> np.ndarray:
         """Whether each of the first digits is read right.  Returns: (count,) boolean."""
-        device, pixels = next(model.parameters()).device, self.validation.pixels[:count]
-        best = [model(normalise(pixels[start:start + batch_size]).to(device)).argmax(dim=-1).cpu()
-                for start in range(0, len(pixels), batch_size)]
-        return torch.cat(best).numpy() == self.validation.targets[:count]
+        scores = classify.class_scores(model, self.validation.pixels[:count, ..., None], (MEAN,), (STD,))
+        return scores.argmax(dim=-1).numpy() == self.validation.targets[:count]
 
     def card(self) -> dict[str, Any]:
         return {"mean": [MEAN], "std": [STD], "input_size": 28, "classes": [str(digit) for digit in range(10)]}
