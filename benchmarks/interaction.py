@@ -29,9 +29,11 @@ from tfsss.data.images import bundled  # noqa: E402
 REPEATS, WARM_UP = 20, 4
 STILL_MS = 150
 
-# From the visitor's event to the frame after the last thing that changed, once the page shows something else than
-# before and has been still for a while. What Streamlit says of its runs is not enough: a quick run begins and ends
-# between two frames and is never seen to run, and a second upload makes two, of which the first draws the old picture.
+# From the visitor's event until the frame with the last change that can be seen is drawn, once the page shows something
+# else than before and has been still for a while. What Streamlit says of its runs is not enough: a quick run begins and
+# ends between two frames and is never seen to run, and a second upload makes two, of which the first draws the old
+# picture. Its marks of what is of the last run (they fade an element after half a second) cannot be seen, and do not
+# count.
 CLOCK = """([event, stillMs]) => {
     window.clock?.stop();
     const main = document.querySelector('[data-testid=stMain]');
@@ -46,17 +48,23 @@ CLOCK = """([event, stillMs]) => {
     const idle = () => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning' &&
         !document.querySelector('[data-stale=true]');
     const before = shown(), clock = window.clock = {};
-    let started = 0, changed = 0, painted = 0;
+    let started = 0, changed = 0, painted = 0, asked = false;
     const start = () => { started ||= performance.now(); };
+    const drawn = new MessageChannel(); // what is posted before a frame is drawn arrives after it
+    drawn.port1.onmessage = () => { painted = performance.now(); };
     const change = () => {
         changed = performance.now();
-        requestAnimationFrame(() => requestAnimationFrame(() => { painted = performance.now(); }));
+        if (!asked) requestAnimationFrame(() => { asked = false; drawn.port2.postMessage(0); });
+        asked = true;
     };
     document.addEventListener(event, start, {capture: true, once: true});
     document.addEventListener('load', change, {capture: true}); // a picture's bytes come after its element
-    const observer = new MutationObserver(change);
+    const unseen = ({type, attributeName, target, oldValue}) => type === 'attributes' && (
+        target.getAttribute(attributeName) === oldValue || attributeName === 'data-stale' ||
+        attributeName === 'class' && target.dataset.testid === 'stElementContainer');
+    const observer = new MutationObserver((records) => { if (!records.every(unseen)) change(); });
     for (const part of [main, sidebar]) {
-        observer.observe(part, {attributes: true, childList: true, characterData: true, subtree: true});
+        observer.observe(part, {attributeOldValue: true, childList: true, characterData: true, subtree: true});
     }
     const timer = setInterval(() => {
         const still = painted > changed && performance.now() - changed > stillMs;
@@ -81,7 +89,7 @@ class Case:
     what: str
     target: int
     act: Callable[[Page, int], None]
-    event: str = "pointerdown"
+    event: str = "click"
 
 
 def segments(key: str) -> Callable[[Page, int], None]:
@@ -96,7 +104,7 @@ def segments(key: str) -> Callable[[Page, int], None]:
 
 def thumbnails(page: Page, turn: int) -> None:
     """Goes back and forth between two pictures whose forwards are cached."""
-    page.locator(f".st-key-thumb_{('coffee', 'cat')[turn % 2]} button").first.click()
+    page.get_by_role("radio", name=("Coffee", "Cat")[turn % 2]).check()
 
 
 def uploads(folder: Path) -> Callable[[Page, int], None]:

@@ -1,10 +1,9 @@
 """How much of a picture can be guessed?  What a masked autoencoder sees, makes up, and how its tokens move."""
 
-import time
-
 import streamlit as st
 
-from tfsss.ui import frame, guard, state, waiting
+from tfsss.ui import frame, state, waiting
+from tfsss.ui.foot import Foot
 from tfsss.ui.mae import cost_view, grid_view, guess_view, shuffle_view, subject, taking, targets_view
 from tfsss.ui.mae.panels import STYLE
 
@@ -13,18 +12,22 @@ VIEWS = {"guess": guess_view, "shuffle": shuffle_view, "targets": targets_view, 
 
 @st.fragment
 def body() -> None:
-    """Everything that a control changes; only this runs again when one is moved."""
-    st.session_state["_started"] = time.perf_counter()
-    shown = taken = offers = None
-    with guard.guard():
-        view = state.choice("mae", "view", list(VIEWS), hide_label=True)
-        shown = subject.current()
-        with st.container(key="stage"):
-            taken = VIEWS[view].show(shown)
-        offers = taken and taking.offered(shown, taken)
+    """What another view changes."""
+    view, foot = state.choice("mae", "view", list(VIEWS), hide_label=True), Foot()
+    stage(view, foot)
+    foot.take_away()
     frame.look("mae")
-    ran = taken is not None and taken.ran
-    frame.foot(shown.loaded.entry if ran else None, taken.forward_ms if ran else None, offers)
+
+
+@st.fragment(key="stage")
+def stage(view: str, foot: Foot) -> None:
+    """What a control changes."""
+    with foot.drawing(), st.container(key="stage"):
+        shown = subject.current()
+        taken = VIEWS[view].show(shown)
+        if taken is not None:  # else the visitor has stopped it
+            foot.ran(shown.loaded.entry if taken.ran else None, taken.forward_ms if taken.ran else None,
+                     taking.offered(shown, taken))
 
 
 frame.title("mae")

@@ -1,10 +1,9 @@
 """Patches: how a picture becomes a sequence."""
 
-import time
-
 import streamlit as st
 
-from tfsss.ui import downloads, frame, guard, lecture
+from tfsss.ui import downloads, frame, lecture
+from tfsss.ui.foot import Foot
 from tfsss.ui.patches import pieces
 from tfsss.ui.patches.cut_view import choose_patch
 from tfsss.ui.patches.cut_view import show as cut_view
@@ -12,16 +11,20 @@ from tfsss.ui.patches.sequence_view import costs_view, sequence_view
 from tfsss.ui.patches.setting import choose_view, controls, script, uncut
 from tfsss.ui.patches.weights_view import choose_range, filters_view, table_view
 
-frame.title("patches")
-st.html(pieces.STYLE)
-
 
 @st.fragment
-def page() -> None:
-    st.session_state["_started"] = time.perf_counter()
-    setting = taken = None
-    with guard.guard(), st.container(key=f"patches_{frame.theme()}"):
-        view = choose_view()
+def body() -> None:
+    """What another view changes."""
+    view, foot = choose_view(), Foot()
+    stage(view, foot)
+    foot.take_away()
+    frame.look("patches")
+
+
+@st.fragment(key="stage")
+def stage(view: str, foot: Foot) -> None:
+    """What a control changes."""
+    with foot.drawing(), st.container(key=f"patches_{frame.theme()}"):
         with st.container(horizontal=True, vertical_alignment="top", key="patches_controls"):
             if view == "filters":
                 setting, shared = uncut(), choose_range()
@@ -41,10 +44,10 @@ def page() -> None:
                 taken = sequence_view(setting, cut)
             else:
                 taken = table_view(setting, cut)
-    frame.look("patches")
-    offers = taken and downloads.downloads("patches", png=taken.png, arrays=taken.arrays,
-                                           script=script(setting, taken.lines))
-    frame.foot(setting and setting.loaded.entry, None, offers)
+        offers = downloads.downloads("patches", png=taken.png, arrays=taken.arrays, script=script(setting, taken.lines))
+        foot.ran(setting.loaded.entry, None, offers)
 
 
-page()
+frame.title("patches")
+st.html(pieces.STYLE)
+body()

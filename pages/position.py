@@ -1,10 +1,9 @@
 """How does attention know where a token is?  Seven answers: their numbers, what they make alike, and where they end."""
 
-import time
-
 import streamlit as st
 
-from tfsss.ui import downloads, frame, guard, lecture
+from tfsss.ui import downloads, frame, lecture
+from tfsss.ui.foot import Foot
 from tfsss.ui.position import biases, controls, encodings, grids, pairs, turning
 from tfsss.ui.position.show import STYLE
 
@@ -15,21 +14,21 @@ DRAW = {
 }
 
 
-@st.fragment
-def body() -> None:
-    """Everything that a control changes; only this runs again when one is moved."""
-    st.session_state["_started"] = time.perf_counter()
-    drawn = entry = None
-    with guard.guard(), st.container(key="stage"):
+@st.fragment(key="stage")
+def stage(foot: Foot) -> None:
+    """What a control changes."""
+    with foot.drawing(), st.container(key="stage"):
         chosen = controls.choose()
         entry = controls.entry_of(chosen)
         with lecture.answer():
             drawn = DRAW[chosen.view](chosen)
-    frame.look("position")
-    frame.foot(entry, None, drawn and downloads.downloads("position", png=drawn.png, arrays=drawn.arrays,
-                                                          script=drawn.script))
+        offers = downloads.downloads("position", png=drawn.png, arrays=drawn.arrays, script=drawn.script)
+        foot.ran(entry, None, offers)
 
 
 frame.title("position")
 st.html(STYLE)
-body()
+foot = Foot()
+stage(foot)
+foot.take_away()
+frame.look("position")

@@ -1,10 +1,9 @@
 """How do windows talk?  A Swin's windows step by step, how far they carry, their biases, merging and what they save."""
 
-import time
-
 import streamlit as st
 
-from tfsss.ui import frame, guard, state
+from tfsss.ui import frame, state
+from tfsss.ui.foot import Foot
 from tfsss.ui.swin import bias_view, cost_view, merging_view, reach_view, steps_view, subject, taking
 from tfsss.ui.swin.pieces import STYLE
 
@@ -13,18 +12,21 @@ VIEWS = {"steps": steps_view, "reach": reach_view, "bias": bias_view, "merging":
 
 @st.fragment
 def body() -> None:
-    """Everything that a control changes; only this runs again when one is moved."""
-    st.session_state["_started"] = time.perf_counter()
-    shown = taken = offers = None
-    with guard.guard():
-        view = state.choice("swin", "view", list(VIEWS), hide_label=True)
-        shown = subject.current()
-        with st.container(key="stage"):
-            taken = VIEWS[view].show(shown)
-        offers = taking.offered(shown, taken)
+    """What another view changes."""
+    view, foot = state.choice("swin", "view", list(VIEWS), hide_label=True), Foot()
+    stage(view, foot)
+    foot.take_away()
     frame.look("swin")
-    ran = taken is not None and taken.ran
-    frame.foot(shown.loaded.entry if ran else None, taken.forward_ms if ran else None, offers)
+
+
+@st.fragment(key="stage")
+def stage(view: str, foot: Foot) -> None:
+    """What a control changes."""
+    with foot.drawing(), st.container(key="stage"):
+        shown = subject.current()
+        taken = VIEWS[view].show(shown)
+        foot.ran(shown.loaded.entry if taken.ran else None, taken.forward_ms if taken.ran else None,
+                 taking.offered(shown, taken))
 
 
 frame.title("swin")

@@ -1,10 +1,9 @@
 """Which word does each word look at?  Attention between word pieces, pairs, padding, and two sentences compared."""
 
-import time
-
 import streamlit as st
 
-from tfsss.ui import frame, guard, state
+from tfsss.ui import frame, state
+from tfsss.ui.foot import Foot
 from tfsss.ui.masks import show
 from tfsss.ui.text import attention_view, compare_view, padding_view, subject, taking
 
@@ -14,17 +13,20 @@ VIEWS = {"attention": attention_view.single, "pair": attention_view.paired, "pad
 
 @st.fragment
 def body() -> None:
-    """Everything that a control changes; only this runs again when one is moved."""
-    st.session_state["_started"] = time.perf_counter()
-    shown = taken = offers = None
-    with guard.guard():
-        view = state.choice("text", "view", list(VIEWS), hide_label=True)
-        shown = subject.current()
-        with st.container(key="stage"):
-            taken = VIEWS[view](shown)
-        offers = taking.offered(shown, taken)
+    """What another view changes."""
+    view, foot = state.choice("text", "view", list(VIEWS), hide_label=True), Foot()
+    stage(view, foot)
+    foot.take_away()
     frame.look("text")
-    frame.foot(shown.loaded.entry if taken else None, taken and taken.forward_ms, offers)
+
+
+@st.fragment(key="stage")
+def stage(view: str, foot: Foot) -> None:
+    """What a control changes."""
+    with foot.drawing(), st.container(key="stage"):
+        shown = subject.current()
+        taken = VIEWS[view](shown)
+        foot.ran(shown.loaded.entry, taken.forward_ms, taking.offered(shown, taken))
 
 
 frame.title("text")

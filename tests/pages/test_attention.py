@@ -68,7 +68,8 @@ def subject(weights_id: str, image: str = "cat"):
 
 def said(app) -> str:
     """Everything that stands on the page as text."""
-    return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.info))
+    html = [block.proto.body for block in app.get("html")]
+    return "\n".join([*html, *(element.value for element in (*app.markdown, *app.caption, *app.info))])
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -103,7 +103,7 @@ def test_untrained_weights_are_said_to_be_untrained(open_app, sound, monkeypatch
         assert "mae_untrained" in words(app)
     app = open_app("home")
     sound(app)
-    assert any("untrained weights" in caption.value for caption in app.caption)
+    assert any("untrained weights" in picture.proto.imgs[0].caption for picture in app.get("image"))
 
 
 @pytest.mark.skipif("mae_photos112" not in REGISTRY, reason="the trained weights are not shipped yet")

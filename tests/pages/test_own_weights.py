@@ -56,7 +56,8 @@ def opened(folder, monkeypatch):
 def words(app) -> str:
     """Everything that stands on the page and beside it."""
     html = [str(block.proto.body) for block in app.get("html")]
-    return "\n".join([*html, *(each.value for kind in (app.markdown, app.caption, app.info) for each in kind)])
+    captions = [image.caption for block in app.get("image") for image in block.proto.imgs]
+    return "\n".join([*html, *captions, *(each.value for kind in (app.markdown, app.caption, app.info) for each in kind)])
 
 
 def foot(app) -> str:

@@ -138,12 +138,18 @@ def read_timed(key: tuple, compute: Callable[[], Any]) -> tuple[Any, float]:
         return _read(key, _compute=compute)
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _images(weights_id: str, digest: str, height: int, width: int, policy: str, _loaded: Loaded,
+            _pixels: np.ndarray) -> Tensor:
+    return normalise(_pixels, _loaded.entry)
+
+
 def model_input(picture: Picture, loaded: Loaded, *, policy: str = "crop", height: int | None = None,
                 width: int | None = None):
     """Fitted pixels (H, W, 3) and the tensor (1, 3, H, W) that the model is fed."""
     size = loaded.entry.input_size
     pixels = fitted(picture, height or size, width or size, policy)
-    return pixels, normalise(pixels, loaded.entry)
+    return pixels, _images(loaded.entry.id, picture.digest, *pixels.shape[:2], policy, _loaded=loaded, _pixels=pixels)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

@@ -1,8 +1,7 @@
-"""What every page has: the sidebar, a question for a title, the words under the picture, and the foot."""
+"""What every page has: the sidebar, a question for a title, and what to notice in the picture."""
 
 from __future__ import annotations
 
-import platform
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -14,7 +13,6 @@ from tfsss.figures.maps import scale_bar
 from tfsss.figures.scales import Scale
 from tfsss.ui import chooser, guard, lecture, pictures, state
 from tfsss.ui.language import LANGUAGES, first_language, t
-from tfsss.weights.registry import Entry
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -70,32 +68,8 @@ def theme() -> Theme:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def bar(low: str, high: str, unit: str, *, scale: Scale = "viridis") -> None:
-    """A scale bar with its ends printed."""
-
+def bar(low: str, high: str, unit: str, *, scale: Scale = "viridis") -> str:
+    """A scale bar with its ends printed, as HTML."""
     picture = b64encode(scale_bar(scale=scale)).decode()
-    st.html(f'<div class="tfsss-bar"><span>{low}</span><img alt="" src="data:image/png;base64,{picture}">'
+    return (f'<div class="tfsss-bar"><span>{low}</span><img alt="" src="data:image/png;base64,{picture}">'
             f"<span>{high}</span><span>{unit}</span></div>")
-
-
-def foot(entry: Entry | None, forward_ms: float | None, downloads: list | None = None) -> None:
-    """Which weights ran, on what, how long it took, and what can be taken away.
-
-    Args:    entry: None on a page where no model ran. forward_ms: of the computation when it was last computed.
-             downloads: `downloads.Download`s.
-    """
-    st.divider()
-    drawing = (time.perf_counter() - st.session_state["_started"]) * 1000
-    sentences = []
-    if entry is not None:
-        sentences.append(t(f"app.foot.{entry.kind}", name=entry.name, id=entry.id, paper=entry.paper,
-                           parameters=f"{entry.parameters:,}", licence=entry.licence))
-    if forward_ms is not None:
-        sentences.append(t("app.foot.forward", ms=f"{forward_ms:.0f}"))
-    sentences.append(t("app.foot.page", ms=f"{drawing:.0f}", device=f"CPU, {platform.machine()}"))
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.html(f'<div class="tfsss-foot" data-forward-ms="{forward_ms or 0:.1f}">{" ".join(sentences)}</div>')
-    if downloads:
-        with right.popover(t("app.download"), icon=":material/download:", width="stretch"):
-            for download in downloads:
-                download.button()

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tfsss.data.images import Picture
 from tfsss.explain import attention, position
 from tfsss.explain.rollout import rollout
-from tfsss.explain.sentence import sentence
+from tfsss.explain.sentence import sentence, words_of
 from tfsss.explain.swin import windows
 from tfsss.figures.masked import enlarged, hatched, pair
 from tfsss.figures.numbers import Numbers, numbers_png
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.figures.tiles import exploded, similarity_tiles
 from tfsss.figures.windows import tinted
-from tfsss.ui import cache, frame
+from tfsss.ui import cache, catalog, frame, state
 from tfsss.ui.language import t
 from tfsss.ui.mae.subject import Chosen, Subject, current_model
 from tfsss.ui.masks import typed
 from tfsss.weights import Loaded
 
+ROLLED = {"first": "1", "discard": "0.9"}  # of the attention tile's rollout, as the Attention page has them
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One picture on Home.  draw: picture and model to (bytes, format, alternative text, caption)."""
+    """One picture on Home.
+
+    draw:    picture and model to (bytes, format, alternative text, caption).
+    opens:   the page's controls at which it shows the same; empty = as it opens by itself.
+    """
 
     page: str
     draw: Callable[[Picture, Loaded], tuple[bytes, str, str, str]]
+    opens: Mapping[str, str] = field(default_factory=dict)
+
+
+def door(tile: Tile) -> DeltaGenerator:
+    """The tile with its question, a link.  Returns: the place of its picture."""
+    with st.container(key=f"tile_{tile.page}", border=True):
+        st.page_link(f"pages/{tile.page}.py", label=f"**{t(f'{tile.page}.title')}**", icon=catalog.icon(tile.page),
+                     query_params=tile.opens)
+        if tile.page == "masks":
+            typed.text()
+        return st.empty()
 
 
 def traced(picture: Picture, loaded: Loaded) -> tuple[attention.Trace, float]:
@@ -68,10 +87,10 @@ def attention_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, s
     forward, _ = traced(picture, loaded)
     size = loaded.entry.input_size
     pixels = cache.fitted(picture, size, size)
-    first, query = min(1, len(forward.weights) - 1), "class" if forward.class_token else "mean"
+    first, query = min(int(ROLLED["first"]), len(forward.weights) - 1), "class" if forward.class_token else "mean"
 
     def draw() -> tuple[bytes, tuple[int, int], float]:
-        rolled = rollout(forward, first=first, discard=0.9).matrix
+        rolled = rollout(forward, first=first, discard=float(ROLLED["discard"])).matrix
         shares = attention.on_grid(forward, attention.of_query(forward, rolled, query))
         shares = shares / shares.sum()
         strongest = divmod(int(shares.argmax()), shares.shape[1])
@@ -111,7 +130,7 @@ def mae_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
 
 
 def masks_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
-    words, theme = typed.sentence(), frame.theme()
+    words, theme = words_of(st.session_state[state.KEPT]["masks_sentence"]), frame.theme()
 
     def draw() -> tuple[bytes, str]:
         shown = sentence(words, allowed=np.tri(len(words), dtype=bool))
@@ -128,7 +147,7 @@ def masks_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
 TILES = (
     Tile(page="patches", draw=patches_tile),
     Tile(page="swin", draw=swin_tile),
-    Tile(page="attention", draw=attention_tile),
+    Tile(page="attention", draw=attention_tile, opens={"view": "methods"} | ROLLED),
     Tile(page="position", draw=position_tile),
     Tile(page="masks", draw=masks_tile),
     Tile(page="mae", draw=mae_tile),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 from base64 import b64encode
+from contextlib import suppress
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from tfsss.data.images import Picture, bundled, fit, load_image
 from tfsss.errors import InputError
 from tfsss.figures.overlay import jpeg
 from tfsss.ui import cache, guard, state
 from tfsss.ui.language import t
+from tfsss.ui.thumbs import Thumb, thumbnails
 
 OWN = "own"
 UPLOADS = "_uploads"  # how many files this session has uploaded
 LARGEST = 100  # MB that the browser sends; `load_image` says in a sentence that it takes 15
-CHOSEN = "{ border-color: var(--st-primary-color, #0F6FB8); outline: 1px solid; }"  # the frame of a thumbnail
 TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 
 
@@ -40,19 +42,12 @@ def choose_picture() -> None:
     """The picture's part of the sidebar."""
     state.settle("image", "image", "cat", _known)
     _link_without_its_picture()
-    st.markdown(f"**{t('app.image')}**")
-    st.html(f"<style>{_thumbnail_css()}\n{_uploader_css()}</style>")
-    st.html(f"<style>.st-key-thumb_{st.session_state['image']} button {CHOSEN}</style>")
-    with st.container(key="thumbs"):
-        for name in bundled():
-            st.button(t(f"images.name.{name}"), key=f"thumb_{name}", help=t(f"images.name.{name}"),
-                      on_click=_take, args=(name,))
+    st.html(f"<style>{_uploader_css()}</style>")
+    thumbnails(_thumbs(), st.session_state["image"], label=t("app.image"), key="pictures", on_pick=_pick)
     with st.container(key="upload"):
         field = f"upload_{st.session_state.setdefault(UPLOADS, 0)}"
         st.file_uploader(t("app.upload"), key=field, on_change=_take_upload, args=(field,), type=None,
                          help=t("app.upload.help"), label_visibility="collapsed", max_upload_size=LARGEST)
-    if "own_picture" in st.session_state and st.session_state["image"] != OWN:
-        st.button(t("app.own"), key="thumb_own", on_click=_take, args=(OWN,), width="stretch")
     if st.toggle(t("app.camera"), key="camera_on"):
         st.camera_input(t("app.camera"), key="camera", on_change=_take_file, args=("camera",),
                         label_visibility="collapsed")
@@ -61,8 +56,7 @@ def choose_picture() -> None:
         st.caption(t("app.image.kept", name=picture_name()))
     for note in current_picture().notes:
         st.caption(t(f"images.note.{note}", **_sizes(current_picture())))
-    image = st.session_state["image"]
-    state.record("image", "image", image, None if image == "cat" else image)
+    _record()
 
 
 def _known(text: str) -> str:
@@ -78,9 +72,19 @@ def _link_without_its_picture() -> None:
         st.session_state["image_error"] = InputError("app.not_in_link")
 
 
-def _take(name: str) -> None:
+def _record() -> None:
+    image = st.session_state["image"]
+    state.record("image", "image", image, None if image == "cat" else image)
+
+
+def _pick(name: str) -> None:
+    """Another picture: the page's stage runs again, and the sidebar too if it says something about the old one."""
+    said = bool(st.session_state.pop("image_error", None) or current_picture().notes)
     st.session_state["image"] = name
-    st.session_state.pop("image_error", None)
+    _record()
+    if not said and not current_picture().notes:
+        with suppress(StreamlitAPIException):  # a page without a stage runs again as a whole
+            st.rerun("stage")
 
 
 def _take_upload(field: str) -> None:
@@ -115,14 +119,20 @@ def _uploader_css() -> str:
 {zone} [data-testid=stFileUploaderDropzoneInstructions] {{ display: none; }}"""
 
 
-@functools.cache
-def _thumbnails() -> dict[str, str]:
-    """Small square JPEGs as data addresses."""
-    return {name: "data:image/jpeg;base64," + b64encode(jpeg(fit(load_image(path), 96, 96), max_bytes=4000)).decode()
-            for name, path in bundled().items()}
+def _thumbs() -> list[Thumb]:
+    """The bundled photographs, and the visitor's own picture when there is one."""
+    thumbs = [Thumb(id=name, name=t(f"images.name.{name}"), src=src) for name, src in _bundled_thumbs().items()]
+    if own := st.session_state.get("own_picture"):
+        src = cache.computed(("thumb", own.digest), lambda: _thumb(own))
+        thumbs.append(Thumb(id=OWN, name=t("images.name.own"), src=src))
+    return thumbs
 
 
 @functools.cache
-def _thumbnail_css() -> str:
-    return "\n".join(f".st-key-thumb_{name} button {{ background-image: url({data}); }}"
-                     for name, data in _thumbnails().items())
+def _bundled_thumbs() -> dict[str, str]:
+    return {name: _thumb(load_image(path)) for name, path in bundled().items()}
+
+
+def _thumb(picture: Picture) -> str:
+    """A small square JPEG as a data address."""
+    return "data:image/jpeg;base64," + b64encode(jpeg(fit(picture, 96, 96), max_bytes=4000)).decode()

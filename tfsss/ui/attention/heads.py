@@ -14,6 +14,7 @@ from tfsss.ui import cache, frame, lecture, state
 from tfsss.ui.attention.subject import Subject
 from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import HEADS_LINES, sheet
+from tfsss.ui.beside import beside
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
 
@@ -52,13 +53,11 @@ class Chosen:
 def show(subject: Subject) -> Taken:
     """The view."""
     with st.container(key="stage"):
-        with st.container(key="controls"):
+        with st.container(key="controls_heads"):
             chosen = controls(subject)
-        with lecture.answer():
-            picture, every = st.columns([4, 5], gap="medium")
-            with picture:
-                draw_head(subject, chosen)
-            with every:
+        with lecture.answer(), beside("heads", 4, 5):
+            draw_head(subject, chosen)
+            with st.container():
                 draw_montage(subject, chosen)
     return taken(subject, chosen)
 
@@ -68,21 +67,15 @@ def controls(subject: Subject) -> Chosen:
     depth, heads, tokens = subject.traced.weights.shape[:3]
     take_clicked_map(depth)
     settle_query(subject)
-    columns = st.columns([2.4, 2.3, 3.9, 1.9, 2.2])
-    with columns[0]:
-        state.follow("attention", "layer", depth - 1)
-        layer = state.slide("attention", "layer", 0, depth - 1, depth - 1, help=t("attention.layer.help"))
-    with columns[1]:
-        head = state.choice("attention", "head", [MEAN, *map(str, range(heads))], kind="select",
-                            show=lambda option: t("attention.head.mean") if option == MEAN else option)
-    with columns[2]:
-        queries = ["class", "mean", "patch"] if subject.traced.class_token else ["mean", "patch"]
-        query = state.choice("attention", "query", queries)
-    with columns[3]:
-        token = state.number("attention", "pin", 0, tokens - 1, None,
-                             help=t("attention.pin.help", first=subject.traced.num_prefix, last=tokens - 1))
-    with columns[4]:
-        strength = state.slide("attention", "strength", 0.0, 1.0, 0.6, step=0.05, help=t("attention.strength.help"))
+    state.follow("attention", "layer", depth - 1)
+    layer = state.slide("attention", "layer", 0, depth - 1, depth - 1, help=t("attention.layer.help"))
+    head = state.choice("attention", "head", [MEAN, *map(str, range(heads))], kind="select",
+                        show=lambda option: t("attention.head.mean") if option == MEAN else option)
+    queries = ["class", "mean", "patch"] if subject.traced.class_token else ["mean", "patch"]
+    query = state.choice("attention", "query", queries)
+    token = state.number("attention", "pin", 0, tokens - 1, None,
+                         help=t("attention.pin.help", first=subject.traced.num_prefix, last=tokens - 1))
+    strength = state.slide("attention", "strength", 0.0, 1.0, 0.6, step=0.05, help=t("attention.strength.help"))
     return Chosen(layer=layer, head=head, query=query, token=token, strength=strength)
 
 
@@ -146,12 +139,12 @@ def draw_montage(subject: Subject, chosen: Chosen) -> None:
     words = canvas_text(language()) | {name: t(f"attention.montage.{name}", **FIELDS)
                                        for name in ("label", "patch", "hint_choose", "hint_pinned")}
     head = None if chosen.head == MEAN else int(chosen.head) * depth + chosen.layer
-    st.markdown(t("attention.montage", query=t(f"attention.query.{chosen.query}")))
     patch_canvas(scene, key="attention_montage", text=words, pinned=head, pin_key="attention_cell", width=width,
-                 grid=False)
-    frame.bar("0", f"{top:.3f}", t("attention.weight"))
-    st.caption(t("attention.montage.range", largest=f"{largest:.2f}", even=f"{1 / n:.4f}"))
-    st.html(f'<code class="tfsss-shape">(l, h, n, n) = ({depth}, {heads}, {n}, {n})</code>')
+                 grid=False, titles=[t("attention.montage", query=t(f"attention.query.{chosen.query}"))])
+    scale = frame.bar("0", f"{top:.3f}", t("attention.weight"))
+    ends = t("attention.montage.range", largest=f"{largest:.2f}", even=f"{1 / n:.4f}")
+    st.html(f'{scale}<div class="tfsss-small">{ends}</div>'
+            f'<code class="tfsss-shape">(l, h, n, n) = ({depth}, {heads}, {n}, {n})</code>')
 
 
 def every_head(subject: Subject, chosen: Chosen) -> tuple[bytes, int, float, float]:

@@ -97,23 +97,22 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
         if field is not None:
             st.session_state[field] = st.session_state[key][name][part]
 
-    with st.container(gap=None):
-        state = _canvas(
-            key=key, data=frame(key, scene),
-            on_pinned_change=lambda: mirror("pinned", "token", pin_key),
-            on_painted_change=lambda: mirror("painted", "bits", paint_key),
-        )
-        pin, brush = state.get("pinned") or {}, state.get("painted") or {}
-        chosen = Selection(pinned=pinned if pin_key else pin.get("token", pinned),
-                           painted=painted if paint_key else brush.get("bits", painted))
-        theme = "dark" if st.context.theme.type == "dark" else "light"
-        _view(key=f"{key}_view", data={
-            "name": key, "seq": max(pin.get("seq", 0), brush.get("seq", 0)), "pinned": chosen.pinned,
-            "painted": chosen.painted, "paint": paint, "unit": unit, "text": dict(text), "titles": list(titles),
-            "prefix": list(prefix), "strength": strength, "grid": grid, "labels": labels, "first": first,
-            "boxes": boxes, "width": width, "columns": columns,
-            "colors": {"query": meaning("query"), "key": meaning("key"), "hover": meaning("text", theme)},
-        })
+    state = _canvas(
+        key=key, data=frame(key, scene),
+        on_pinned_change=lambda: mirror("pinned", "token", pin_key),
+        on_painted_change=lambda: mirror("painted", "bits", paint_key),
+    )
+    pin, brush = state.get("pinned") or {}, state.get("painted") or {}
+    chosen = Selection(pinned=pinned if pin_key else pin.get("token", pinned),
+                       painted=painted if paint_key else brush.get("bits", painted))
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    _view(key=f"{key}_unseen", data={
+        "name": key, "seq": max(pin.get("seq", 0), brush.get("seq", 0)), "pinned": chosen.pinned,
+        "painted": chosen.painted, "paint": paint, "unit": unit, "text": dict(text), "titles": list(titles),
+        "prefix": list(prefix), "strength": strength, "grid": grid, "labels": labels, "first": first,
+        "boxes": boxes, "width": width, "columns": columns,
+        "colors": {"query": meaning("query"), "key": meaning("key"), "hover": meaning("text", theme)},
+    })
     return chosen
 
 

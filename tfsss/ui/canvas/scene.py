@@ -26,8 +26,9 @@ class Panel:
     allowed: np.ndarray | None = None
 
 
-def pack_scene(*, grid: tuple[int, int], picture: bytes | None = None, panels: tuple[Panel, ...] = (), prefix: int = 0,
-               scale: Scale = "viridis", vmax: float | None = None) -> bytes:
+def pack_scene(*, grid: tuple[int, int], picture: bytes | None = None, shape: tuple[int, int] | None = None,
+               panels: tuple[Panel, ...] = (), prefix: int = 0, scale: Scale = "viridis",
+               vmax: float | None = None) -> bytes:
     """One canvas as bytes: a header in JSON, its length before it (4 bytes, little-endian), and the arrays behind it.
 
     Patches' numbers travel as uint8 scaled by their row's maximum, which travels too; prefix tokens' as float32, so
@@ -35,12 +36,13 @@ def pack_scene(*, grid: tuple[int, int], picture: bytes | None = None, panels: t
 
     Args:    grid: (gy, gx). prefix: how many tokens (class, registers) come before the patches.
              picture: JPEG or PNG, drawn under every panel; `figures.overlay.jpeg` keeps it small. None = no picture.
+             shape: width to height of a panel without a picture; None = square cells.
              panels: on one shared colour range. None of them: the picture and its grid alone.
              vmax: end of the colour range; None = the largest among the panels' shown rows: another for each query.
     Returns: the scene; about t * t bytes a matrix.
     """
     gy, gx = grid
-    width, height = Image.open(BytesIO(picture)).size if picture else (gx, gy)
+    width, height = Image.open(BytesIO(picture)).size if picture else shape or (gx, gy)
     blobs = [lut(scale).tobytes(), picture or b""]
     for panel in panels:
         blobs += pack_panel(panel, cells=gy * gx, prefix=prefix, signed=scale == "signed")

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.explain.mae import Fills, Guess
+from tfsss.figures.maps import palette_png
 from tfsss.figures.masked import hatched, heat, named_sheet, small_jpeg, small_png
 from tfsss.ui import cache, lecture
 from tfsss.ui.canvas import canvas_text, pack_scene, patch_canvas
@@ -28,24 +29,25 @@ def show(subject: Subject) -> Taken:
     made, forward_ms = subject.guess(chosen)
     filled = subject.fills(chosen, made.mask)
     with lecture.answer():
-        pictures, numbers = st.columns([3, 1], gap="medium")
-        with pictures, st.container(key="mae_panels"):
-            draw(subject, chosen, made, filled)
-        with numbers:
-            st.html(number_words(subject, made, filled))
+        draw(subject, chosen, made, filled)
     return taken(chosen, made, filled, forward_ms)
 
 
 def draw(subject: Subject, chosen: Chosen, made: Guess, filled: Fills) -> None:
-    """Six pictures of one size; the masked one is painted on when the mask is the visitor's."""
+    """Six pictures of one size, with numbers beside; the masked one is painted on when the mask is the visitor's."""
     panels = cache.computed(("mae_panels", *subject.key, *chosen.key, language()),
                             lambda: panels_of(subject, made, filled))
-    for place, (column, panel) in enumerate(zip(st.columns(len(panels)), panels)):
-        with column:
-            if place == 1 and chosen.pattern == "painted":
-                paint(subject, chosen)
-            else:
-                st.html(panel)
+    numbers = number_words(subject, made, filled)
+    if chosen.pattern != "painted":
+        st.html(f'<div class="mae-guess"><div class="mae-six">{"".join(panels)}</div><div>{numbers}</div></div>')
+        return
+    with st.container(key="mae_painted_panels"):
+        st.html(panels[0])
+        with st.container(key="mae_brush"):
+            paint(subject, chosen)
+        st.html(f'<div class="mae-numbers">{numbers}</div>')
+        for panel in panels[2:]:
+            st.html(panel)
 
 
 def panels_of(subject: Subject, made: Guess, filled: Fills) -> list[str]:
@@ -66,7 +68,7 @@ def panels_of(subject: Subject, made: Guess, filled: Fills) -> list[str]:
         panel("masked", small_png(hatched(made.original, made.mask))),
         panel("raw", small_jpeg(made.raw), badges=badges),
         panel("pasted", small_jpeg(made.pasted), badges=badges),
-        panel("error", small_png(heat(made.error_pixels, vmax=end)), bar("0", f"≥ {end:.3g}"), badges),
+        panel("error", palette_png(made.error_pixels, vmax=end), bar("0", f"≥ {end:.3g}"), badges),
         panel("harmonic", small_jpeg(filled.harmonic)),
     ]
 

@@ -55,20 +55,19 @@ class Walk:
 
 def view() -> Taken:
     """Controls, the step, its tables, and one of its numbers by hand."""
-    with st.container(key="controls"):
-        first, *others = st.columns([4.4, 2.1, 2.1, 2.7, 1.7], vertical_alignment="bottom")
-        with first:
-            words = typed.sentence()
-        options = _options(others)
+    with st.container(key="controls_sentence"):
+        words = typed.sentence()
+        if not words:
+            compute(words)  # says what is missing
+        options = _options()
+        i, j = _chosen("query", words), _chosen("key", words)
     step = _step()
-    if not words:
-        compute(words)  # says what is missing
     allowed = np.tri(len(words), dtype=bool) if options["causal"] else None
     shown = cache.computed(
         ("masks_sentence", words, *options.values()),
         lambda: compute(words, num_heads=options["heads"], seed=options["seed"], positions=options["positions"],
                         allowed=allowed))
-    walk = Walk(shown=shown, i=_chosen("query", words, others[0]), j=_chosen("key", words, others[1]))
+    walk = Walk(shown=shown, i=i, j=j)
     html, tables = DRAW[step](walk)
     with lecture.answer():
         st.html(show.room(say(t(f"masks.step.{step}.says", seed=options["seed"], d=shown.x.shape[1],
@@ -79,32 +78,29 @@ def view() -> Taken:
     return Taken(tables=tables, arrays=lambda: arrays_of(sentence=shown), lines=lines)
 
 
-def _options(places: list) -> dict[str, object]:
+def _options() -> dict[str, object]:
     """Everything but the words."""
-    with places[2]:
-        causal = state.switch("masks", "causal", help=t("masks.causal.help"))
-    with places[3].popover(t("masks.more"), width="stretch"):
+    causal = state.switch("masks", "causal", help=t("masks.causal.help"))
+    with st.popover(t("masks.more"), width="stretch"):
         heads = state.among("masks", "heads", (1, 2, 4), 2)
         positions = state.switch("masks", "positions", help=t("masks.positions.help"))
         seed = state.slide("masks", "seed", 0, 9, 0, help=t("masks.seed.help"))
     return {"causal": causal, "heads": heads, "positions": positions, "seed": seed}
 
 
-def _chosen(name: str, words: tuple[str, ...], place) -> int:
+def _chosen(name: str, words: tuple[str, ...]) -> int:
     """Which word's row or column stands out."""
-    with place:
-        options = [str(number) for number in range(len(words))]
-        return int(state.choice("masks", name, options, kind="select", default=str(min(1, len(words) - 1)),
-                                show=lambda number: f"{number}: {words[int(number)]}"))
+    options = [str(number) for number in range(len(words))]
+    return int(state.choice("masks", name, options, kind="select", default=str(min(1, len(words) - 1)),
+                            show=lambda number: f"{number}: {words[int(number)]}"))
 
 
 def _step() -> str:
     """The step, and a button to the one before and the one after."""
     with st.container(horizontal=True, key="masks_step_row", gap="small", vertical_alignment="bottom"):
-        back = st.container(width="content")
         step = state.choice("masks", "step", STEPS, hide_label=True)
         place = STEPS.index(step)
-        back.button("←", key="masks_back", help=t("masks.back"), disabled=place == 0, on_click=_go, args=(place - 1,))
+        st.button("←", key="masks_back", help=t("masks.back"), disabled=place == 0, on_click=_go, args=(place - 1,))
         st.button("→", key="masks_forward", help=t("masks.forward"), disabled=place == len(STEPS) - 1, on_click=_go,
                   args=(place + 1,))
     return step

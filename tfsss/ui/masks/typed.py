@@ -48,13 +48,18 @@ class Given:
 
 
 def sentence() -> tuple[str, ...]:
+    """The sentence's words."""
+    return words_of(text())
+
+
+def text() -> str:
     """The sentence, typed here or on Home; until one is typed, an example in the visitor's language."""
     default = t("masks.sentence.default")
     examples = {sentences(language, ROOM)["sentence.default"] for language in LANGUAGES}
     for kept in (st.session_state, st.session_state.get(state.KEPT, {})):
         if kept.get("masks_sentence") in examples:
             kept["masks_sentence"] = default
-    return words_of(state.words(ROOM, "sentence", default, max_chars=120, help=t("masks.sentence.help")))
+    return state.words(ROOM, "sentence", default, max_chars=120, help=t("masks.sentence.help"))
 
 
 def batch(place_for_more: bool = False) -> tuple[Batch, DeltaGenerator | None]:

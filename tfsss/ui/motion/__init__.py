@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ def pack_steps(steps: Sequence[Step], *, stage: tuple[float, float], grid: tuple
     regions = np.stack([none if step.regions is None else step.regions for step in steps]).astype(np.int8)
     header = json.dumps({
         "stage": stage, "grid": grid, "tokens": count, "steps": len(steps), "alts": [step.alt for step in steps],
+        "digest": sha256(picture).hexdigest()[:16] if picture else "",
         "labels": [None if step.labels is None else list(step.labels) for step in steps], "colors": OKABE_ITO,
         "hatch": ["rgb({}, {}, {})".format(*grey) for grey in HATCH],
     }).encode()

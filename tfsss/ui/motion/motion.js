@@ -49,11 +49,11 @@ class Stage {
     const from = known ? this.where(1) : null;
     this.shown = shown;
     this.root.style.maxWidth = `${shown.width}px`;
-    if (scene.picture.length) {
-      const picture = await createImageBitmap(new Blob([scene.picture])).catch(() => null);
+    if (scene.digest !== this.digest) {
+      const picture = scene.digest ? await createImageBitmap(new Blob([scene.picture])).catch(() => null) : null;
       if (this.shown !== shown) return; // a newer step arrived while the picture was decoded
-      this.picture = picture;
-    } else this.picture = null;
+      [this.picture, this.digest] = [picture, scene.digest];
+    }
     this.scene = scene;
     this.from = from;
     this.order = this.farthestLast(from);

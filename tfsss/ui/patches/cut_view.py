@@ -11,6 +11,7 @@ from tfsss.figures import patches as draw
 from tfsss.figures.overlay import jpeg
 from tfsss.figures.scales import top
 from tfsss.ui import cache, state
+from tfsss.ui.beside import beside
 from tfsss.ui.canvas import canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, t
 from tfsss.ui.patches import pieces
@@ -45,12 +46,10 @@ def show(setting: Setting, cut: patches.Cut, number: int) -> Taken:
                            lambda: patches.one_patch(cut, setting.loaded, number))
     difference = cache.computed(("patches_difference", *setting.key),
                                 lambda: patches.embed(cut, setting.loaded).largest_difference)
-    left, right = st.columns([10, 11], gap="medium")
-    with left:
+    with beside("cut", 1, 1):
         _canvas(setting, cut, number)
+        st.html(cache.computed(("patches_road", *setting.key, number, language()), lambda: _road(setting, patch)))
         st.html(_facts(setting, cut, difference))
-    with right:
-        st.html(_road(setting, patch))
     return Taken(png=lambda: draw.numbered(cut.pixels, cut.boxes, chosen=number), lines=LINES.format(number=number),
                  arrays=lambda: arrays_of(cut=cut, patch=patch, tokens=patches.embed(cut, setting.loaded)))
 
@@ -88,7 +87,7 @@ def _facts(setting: Setting, cut: patches.Cut, difference: float) -> str:
     (height, width), source = cut.pixels.shape[:2], cut.source
     said = [t("patches.size_fact", original_width=setting.picture.width, original_height=setting.picture.height,
               source_width=source[1], source_height=source[0], width=width, height=height,
-              columns=cut.grid[1], rows=cut.grid[0], count=len(cut.boxes))]
+              stride=cut.stride, columns=cut.grid[1], rows=cut.grid[0], count=len(cut.boxes))]
     if cut.policy == "stretch":
         said.append(t("patches.stretched", across=f"{cut.scale[1]:.3f}", down=f"{cut.scale[0]:.3f}"))
     else:

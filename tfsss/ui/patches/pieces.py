@@ -26,6 +26,12 @@ def note(*texts: str) -> str:
     return f'<p class="tfsss-note">{bold(" ".join(texts))}</p>'
 
 
+def beside(left: str, right: str, widths: tuple[int, int] = (1, 1)) -> str:
+    """Two pieces beside each other, below each other on a phone."""
+    return (f'<div class="tfsss-beside" style="--left:{widths[0]}fr;--right:{widths[1]}fr"><div>{left}</div>'
+            f"<div>{right}</div></div>")
+
+
 def bold(text: str) -> str:
     """Markdown's two stars as HTML."""
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)

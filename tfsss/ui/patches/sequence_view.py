@@ -45,16 +45,15 @@ def sequence_view(setting: Setting, cut: patches.Cut) -> Taken:
               width=setting.loaded.entry.config.embed_dim, joined=_joined_words(kinds))
     note = pieces.random_note(setting.patch_size, setting.own) if weights == "random" else ""
     picture = pieces.image(line, words, name="tfsss-plot tfsss-wide")
-    st.html(f'{pieces.note(words)}<div class="tfsss-scroll">{picture}</div>')
-    left, right = st.columns([5, 4], gap="medium")
     curves = [Curve(name=t(f"patches.norms.{name}"), x=np.arange(len(kinds)), y=row, color=color)
               for name, row, color in zip(("before", "position", "after"), norms,
                                           (region(5), meaning("quiet", theme), meaning("text", theme)))]
     plot = plot_svg(curves, x_title=t("patches.norms.x"), y_title=t("patches.norms.y"), theme=theme, size=(490, 290))
     alt = t("patches.norms.alt", before=f"{norms[0].mean():.2f}", position=f"{norms[1].mean():.2f}",
             after=f"{norms[2].mean():.2f}")
-    left.html(f'<div class="tfsss-under">{pieces.image(plot.svg, alt, name="tfsss-plot")}{note}</div>')
-    right.html(_norm_table(kinds, numbers, norms, cut) + pieces.note(t("patches.norms.note")))
+    left = f'<div class="tfsss-under">{pieces.image(plot.svg, alt, name="tfsss-plot")}{note}</div>'
+    right = _norm_table(kinds, numbers, norms, cut) + pieces.note(t("patches.norms.note"))
+    st.html(f'{pieces.note(words)}<div class="tfsss-scroll">{picture}</div>{pieces.beside(left, right, (5, 4))}')
     return Taken(png=lambda: draw.token_line(cut.pixels, cut.boxes, prefix), lines=SEQUENCE.format(prefix=prefix),
                  arrays=lambda: arrays_of(cut=cut, sequence=patches.sequence(cut, setting.loaded)))
 
@@ -80,10 +79,9 @@ def costs_view(setting: Setting, cut: patches.Cut) -> Taken:
              gflop=f"{here.total / 1e9:.2f}", pairs=f"{100 * here.attention_pairs / here.total:.0f}",
              megabytes=f"{present['memory'] / 1e6:.2f}", depth=config.depth,
              all=f"{config.depth * present['memory'] / 1e6:.1f}")
-    left, right = st.columns([1, 1], gap="medium")
-    left.html(pieces.image(drawing, said, name="tfsss-plot"))
-    right.html(pieces.note(said) + _cost_table(costs, cut.patch_size)
-               + pieces.note(t("patches.costs.note", width=setting.size[1], height=setting.size[0])))
+    numbers = pieces.note(said) + _cost_table(costs, cut.patch_size) + pieces.note(
+        t("patches.costs.note", width=setting.size[1], height=setting.size[0]))
+    st.html(pieces.beside(pieces.image(drawing, said, name="tfsss-plot"), numbers))
     return Taken(png=lambda: draw.numbered(cut.pixels, cut.boxes), arrays=lambda: arrays_of(costs=costs),
                  lines=COSTS.format(height=setting.size[0], width=setting.size[1], sizes=sizes))
 

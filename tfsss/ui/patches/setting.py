@@ -68,8 +68,7 @@ def controls() -> Setting:
         show=lambda option: t("patches.patch_size.own", size=own) if option == OWN else option,
         help=t("patches.patch_size.help", size=own))]
     strides = {option: max(1, round(part * patch_size)) for option, part in STRIDES.items()}
-    stride = strides[state.choice("patches", "stride", list(STRIDES), kind="select", help=t("patches.stride.help"),
-                                  show=lambda option: t(f"patches.stride.{option}", pixels=strides[option]))]
+    stride = strides[state.choice("patches", "stride", list(STRIDES), kind="select", help=t("patches.stride.help"))]
     policy = state.choice("patches", "policy", ["crop", "pad", "stretch"], kind="select",
                           help=t("patches.policy.help"))
     sizes = {option: patches.size_near(picture.height, picture.width, round(side * part))

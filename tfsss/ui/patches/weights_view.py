@@ -54,9 +54,8 @@ def filters_view(setting: Setting, shared: bool) -> Taken:
               weak=f"{filters.strength.min():.2f}", strong=f"{filters.strength.max():.2f}")
     explained = filters.explained.cumsum() * 100
     parts = t("patches.components", count=len(explained), first=f"{explained[2]:.0f}", all=f"{explained[-1]:.0f}")
-    left, right = st.columns([5, 2], gap="medium")
-    left.html(pieces.note(words) + pieces.image(every, words, name="tfsss-tiles"))
-    right.html(pieces.note(parts) + pieces.image(first, parts, name="tfsss-tiles"))
+    st.html(pieces.beside(pieces.note(words) + pieces.image(every, words, name="tfsss-tiles"),
+                          pieces.note(parts) + pieces.image(first, parts, name="tfsss-tiles"), (5, 2)))
     pictures = f"(0.5 + raw / {2 * end!r}).clip(0, 1)" if shared else "filters.pictures"
     return Taken(png=lambda: every, arrays=lambda: arrays_of(filters=filters),
                  lines=FILTERS.format(pictures=pictures, across=across, zoom=zoom))

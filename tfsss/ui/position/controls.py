@@ -18,14 +18,14 @@ OPPOSITE = {"learned": "sincos_2d", "relative": "alibi"}  # what a kind is compa
 LATE = ("head", "patch", "query", "key_token")  # their ends depend on the other controls
 FROM_SWIN = ("window_rows", "window_columns", "heads", "seed")  # that a trained bias table leaves no choice of
 MOST_WINDOW, MOST_TRAINED = 18, 40  # sides whose pairs, and whose positions, are still drawn
+MOST_IN_ROW = 4  # controls beside the kind; the rest is folded
 BASES = (2, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
 def choose() -> Chosen:
     """Draw the controls that this kind and view need, and say what they are set to."""
-    with st.container(key="controls"):
-        *places, last = st.columns([1.5, 1.1, 1, 1, 1, 0.75], vertical_alignment="bottom")
-    with places[0]:
+    row = st.container(key="controls_position")
+    with row:
         kind = state.choice(ROOM, "kind", KINDS, kind="select")
     wanted = st.query_params.get("view")
     view = state.choice(ROOM, "view", VIEWS[kind], hide_label=True)
@@ -34,24 +34,30 @@ def choose() -> Chosen:
                      view=t(f"position.view.{view}")))
     values: dict[str, object] = {"kind": kind, "view": view, "other": kind, "weights": ""}
     if view == "compare":
-        with places[1]:
+        with row:
             values["other"] = state.choice(ROOM, "other", [name for name in KINDS if name != kind], kind="select",
                                            default=OPPOSITE.get(kind, "learned"), show=_kind_name)
     if "learned" in (kind, values["other"]):
         entry = chooser.current_vit().entry
         side = entry.input_size // entry.config.patch_size
         values |= {"weights": entry.id, "input_grid": (side, side), "trained_grid": entry.config.grid}
-    row = places[2:] if view == "compare" else places[1:]
+    free = MOST_IN_ROW - (view == "compare")
     if has_trained_table(kind, values["other"]):
-        with row.pop(0):
+        free -= 1
+        with row:
             values |= bias_table()
     names = [name for name in asked(kind, view, values["other"]) if name != "other" and _is_needed(name, values)]
-    folded = names[len(row):]
-    if folded:
-        popover = last.popover(t("position.more"), width="stretch")
-        row = [*row, *(popover.container() for _ in folded)]
-    for name, place in sorted(zip(names, row), key=lambda pair: pair[0] in LATE):
+    late, place = {}, row
+    for number, name in enumerate(names):
+        if number == free:
+            place = row.popover(t("position.more"), width="stretch")
+        if name in LATE:
+            late[name] = place.container()
+            continue
         with place:
+            values[name] = CONTROLS[name](values)
+    for name, kept in late.items():
+        with kept:
             values[name] = CONTROLS[name](values)
     return Chosen(**values)
 

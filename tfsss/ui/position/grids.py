@@ -55,7 +55,7 @@ def draw_grid(chosen: Chosen) -> Drawn:
         shown = [min(most, side) for side in pairs.grid]
         picture(drawn, width=400, alt=t("position.tiles.alt", rows=shown[0], columns=shown[1], gy=pairs.grid[0],
                                         gx=pairs.grid[1], low=number(pairs.low), high=number(pairs.high)))
-        frame.bar(number(-vmax), number(vmax), t(f"position.unit.{pairs.measure}"), scale="signed")
+        st.html(frame.bar(number(-vmax), number(vmax), t(f"position.unit.{pairs.measure}"), scale="signed"))
         st.caption(t("position.tiles", rows=shown[0], columns=shown[1]))
     return Drawn(png=lambda: drawn, arrays=lambda: arrays_of(pairs=pairs, tiles=tiles, patch=middle(pairs.grid)
                                                            if pinned is None else pinned),

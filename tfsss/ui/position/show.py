@@ -6,14 +6,11 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from tfsss.figures.lines import Curve
 from tfsss.figures.plot import Plot, plot_svg
@@ -21,6 +18,7 @@ from tfsss.ui import frame
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 from tfsss.ui.language import language, sentences, t
 
+MOST_STRIPS = 64  # of one plot: Streamlit cleans HTML node by node
 MOST_CELLS = 120_000  # of one heat map: as many bytes travel to the browser
 STYLE = Path(__file__).with_name("style.css")
 
@@ -68,14 +66,6 @@ def thin_note(positions: int, grid: tuple[int, int] | None, kept: np.ndarray) ->
     return t("position.thinned", drawn=len(kept), positions=positions) if len(kept) < positions else ""
 
 
-@cache
-def sheet(width: int, height: int) -> bytes:
-    """An empty PNG: it gives the canvas its proportions."""
-    kept = BytesIO()
-    Image.new("1", (width, height), 1).save(kept, "PNG")
-    return kept.getvalue()
-
-
 def heat(name: str, values: np.ndarray | Sequence[np.ndarray], *, down: Axis, across: Axis, size: tuple[int, int],
          vmax: float | None = None, unit: str = "", blocked: str = "", titles: Sequence[str] = (), columns: int = 4,
          whole: bool = True) -> None:
@@ -93,7 +83,7 @@ def heat(name: str, values: np.ndarray | Sequence[np.ndarray], *, down: Axis, ac
     panels = tuple(Panel(values=part.ravel(), allowed=np.isfinite(part).ravel() if np.isnan(part).any() else None)
                    for part in maps)
     ratio = size[1] / size[0]
-    scene = pack_scene(grid=(rows, across_count), panels=panels, scale="signed", vmax=vmax, picture=sheet(*size))
+    scene = pack_scene(grid=(rows, across_count), panels=panels, scale="signed", vmax=vmax, shape=size)
     names = {"down": down.name, "across": across.name, "low": number(low), "high": number(high)}
     words = canvas_text(language()) | {part: _template(f"heat.{part}", names) for part in (
         "label", "patch", "strongest", "hint_choose")}
@@ -158,7 +148,7 @@ def svg_address(svg: str) -> str:
 
 def _strips(plot: Plot, x: np.ndarray, say: Callable[[int], str]) -> str:
     """Transparent upright strips over the plot, one a point, each with its words."""
-    step = -(-len(x) // 128)
+    step = -(-len(x) // MOST_STRIPS)
     kept = np.arange(0, len(x), step)
     low, high = plot.x_range
     places = plot.inside[0] + (x[kept] - low) / (high - low) * (plot.inside[1] - plot.inside[0])

@@ -39,15 +39,12 @@ def controls(name: str, subject: Subject, made: Windows) -> Looked:
     if name not in LIFTED:
         kept = st.session_state[state.KEPT].get(f"{ROOM}_at")
         return Looked(window=last if kept is None else min(kept, last))
-    row = st.columns(3 if name == "attention" else [1, 2], gap="small")
-    with row[0]:
+    with st.container(key="swin_looked"):
         window = state.number(ROOM, "at", 0, last, None, help=t("swin.at.help", last=last))
-    window = last if window is None else window
-    if name == "mask":
-        return Looked(window=window)
-    with row[1]:
+        window = last if window is None else window
+        if name == "mask":
+            return Looked(window=window)
         head = state.number(ROOM, "head", 0, subject.loaded.entry.config.num_heads[0] - 1, 0)
-    with row[2]:
         query = state.number(ROOM, "query", 0, places, None, help=t("swin.query.help", last=places))
     return Looked(window=window, head=head, query=query)
 

@@ -9,6 +9,7 @@ from tfsss.explain.arrays import arrays_of
 from tfsss.explain.swin import Windows
 from tfsss.figures.windows import steps_sheet
 from tfsss.ui import cache, lecture
+from tfsss.ui.beside import beside
 from tfsss.ui.language import language, t
 from tfsss.ui.motion import motion
 from tfsss.ui.swin import step_panels
@@ -42,20 +43,17 @@ def show(subject: Subject) -> Taken:
     number = steps_row(STEPS)
     made = cut.windows()
     name = STEPS[number]
-    with lecture.answer():
-        words = st.container()
-        stage, panel = st.columns([4, 3], gap="medium")
-        with panel, st.container(key="swin_side"):
+    with lecture.answer(), beside("steps", 4, 3):
+        with st.container(key="swin_side"):
             looked = step_panels.controls(name, subject, made)
             step_panels.show(name, subject, cut, made, looked)
         chosen = looked.window
-        words.html(note(step_words(subject, made, name, chosen)))
-        with stage:
-            packed = cache.computed(("swin_scene", subject.picture.digest, cut, chosen, language()),
-                                    lambda: scene(made, subject.shown(cut.grid), chosen))
-            motion(packed, number, key="swin_motion", width=width_of(made))
-            if below := step_panels.under(name, subject, cut, made, looked):
-                st.html(below)
+        st.html(note(step_words(subject, made, name, chosen)))
+        packed = cache.computed(("swin_scene", subject.picture.digest, cut, chosen, language()),
+                                lambda: scene(made, subject.shown(cut.grid), chosen))
+        motion(packed, number, key="swin_motion", width=width_of(made))
+        if below := step_panels.under(name, subject, cut, made, looked):
+            st.html(below)
     forward = subject.weights(cut) if name == "attention" else None
     return taken(subject, cut, chosen, looked.head, None if forward is None else forward[1])
 

@@ -109,7 +109,7 @@ def draw_every_head(subject: Subject, reading: Reading, layer: int, head: int) -
                      pinned=layer * heads + head, pin_key="text_cell", width=max(240, heads * (n * zoom + 2) - 2))
         if subject.badge:
             st.html(f'<span class="text-badge">{subject.badge}</span>')
-    frame.bar("0", f"{_top(reading):.2f}", t("text.weight"))
+    st.html(frame.bar("0", f"{_top(reading):.2f}", t("text.weight")))
     st.caption(t("text.montage.range", even=f"{1 / n:.3f}"))
     st.html(f'<code class="tfsss-shape">(l, h, n, n) = ({depth}, {heads}, {n}, {n})</code>')
 

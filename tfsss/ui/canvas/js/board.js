@@ -42,10 +42,8 @@ class Board {
 
   swapPicture() {
     if (this.pictureId === this.scene.picture) return;
-    const old = this.url;
     this.pictureId = this.scene.picture;
-    this.url = this.pictureId ? URL.createObjectURL(new Blob([this.scene.pictureBytes])) : "";
-    if (old) setTimeout(() => URL.revokeObjectURL(old), 5000);
+    this.url = this.pictureId ? dataAddress(this.scene.pictureBytes) : "";
   }
 
   ready() {

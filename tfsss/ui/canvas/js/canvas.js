@@ -169,7 +169,6 @@ class PatchCanvas extends Board {
     this.flush();
     this.observer.disconnect();
     cancelAnimationFrame(this.frame);
-    if (this.url) URL.revokeObjectURL(this.url);
     if (this.entry?.owner === this) this.entry.owner = this.entry.update = null;
     this.root.remove();
   }

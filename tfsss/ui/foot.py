@@ -1,0 +1,65 @@
+"""What every page says of its picture: which weights ran, on what and how long, and what can be taken away.
+
+A click runs a page's stage again, and nothing else. The line under the picture belongs to it; the downloads are made
+once for the page, and ask the stage for their bytes when they are pressed.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import streamlit as st
+
+from tfsss.ui import guard
+from tfsss.ui.downloads import Download
+from tfsss.ui.language import t
+from tfsss.weights.registry import Entry
+
+
+class Foot:
+    """What a stage and the rest of its page share: made by the page, filled by each run of the stage."""
+
+    def __init__(self) -> None:
+        self.offers: Sequence[Download] = ()
+        self.offered: int | None = None  # how many of them are on the page; None = it has not been drawn yet
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Around a run of the stage: errors become sentences, and the line under the picture is always there."""
+        self.started, self.said = time.perf_counter(), False
+        with guard.guard():
+            yield
+        if not self.said:
+            self.ran(None, None)
+
+    def ran(self, entry: Entry | None, forward_ms: float | None, offers: Sequence[Download] | None = None) -> None:
+        """The line under the picture.
+
+        Args:    entry: None where no model ran. forward_ms: of the computation when it was last computed.
+                 offers: what can be taken away; None = nothing.
+        """
+        self.said, self.offers = True, offers or ()
+        if self.offered is not None and self.offered != len(self.offers):
+            st.rerun()
+        drawing = (time.perf_counter() - self.started) * 1000
+        sentences = []
+        if entry is not None:
+            sentences.append(t(f"app.foot.{entry.kind}", name=entry.name, id=entry.id, paper=entry.paper,
+                               parameters=f"{entry.parameters:,}", licence=entry.licence))
+        if forward_ms is not None:
+            sentences.append(t("app.foot.forward", ms=f"{forward_ms:.0f}"))
+        sentences.append(t("app.foot.page", ms=f"{drawing:.0f}", device=f"CPU, {platform.machine()}"))
+        st.html(f'<div class="tfsss-foot" data-forward-ms="{forward_ms or 0:.1f}">{" ".join(sentences)}</div>')
+
+    def take_away(self) -> None:
+        """The downloads, once for the page; after its stage."""
+        self.offered = len(self.offers)
+        if self.offers:
+            with st.container(key="take_away", horizontal_alignment="right"), st.popover(
+                    t("app.download"), icon=":material/download:"):
+                for place, offer in enumerate(self.offers):
+                    replace(offer, make=lambda place=place: self.offers[place].make()).button()
