@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from tfsss import weights
 from tfsss.errors import InputError
 from tfsss.ui import cache, guard, state
-from tfsss.ui.language import t
+from tfsss.ui.language import t, weights_name
 from tfsss.ui.own import control, session
 from tfsss.weights import Entry, Loaded
 
@@ -68,10 +68,11 @@ def choose_vit() -> None:
     present = [weights_id for weights_id in entries if weights.is_present(weights_id)]
     if not present:
         guard.say(InputError("app.no_weights"))
-    names = {AUTO: t("app.weights.auto")} | {id: entry.name for id, entry in entries.items()} | own_names("vit")
+    known = {id: weights_name(entry) for id, entry in entries.items()}
+    names = {AUTO: t("app.weights.auto")} | known | own_names("vit")
     chosen = state.choice("app", "weights", list(names), kind="select", show=names.get)
     if chosen in entries and chosen not in present and present:
-        st.caption(t("app.weights.absent", name=entries[chosen].name, instead=entries[weights.best("vit")].name))
+        st.caption(t("app.weights.absent", name=known[chosen], instead=known[weights.best("vit")]))
     for weights_id, entry in entries.items():
         if weights_id not in present:
             offer(weights_id)
@@ -94,13 +95,13 @@ def name_of(family: str) -> str:
     """What runs."""
     if own := session.chosen(family):
         return own.found.label
-    return current_vit().entry.name if family == "vit" else shipped_name(family)
+    return weights_name(current_vit().entry) if family == "vit" else shipped_name(family)
 
 
 def shipped_name(family: str) -> str:
     """The model that ships, of a family of which there is one; where its file lacks, an untrained one stands in."""
     entry = weights.REGISTRY.get(SHIPPED[family])
-    return entry.name if entry else t("own.untrained")
+    return weights_name(entry) if entry else t("own.untrained")
 
 
 def offer(weights_id: str) -> None:

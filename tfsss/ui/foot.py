@@ -16,7 +16,7 @@ import streamlit as st
 
 from tfsss.ui import guard
 from tfsss.ui.downloads import Download
-from tfsss.ui.language import t
+from tfsss.ui.language import t, weights_name
 from tfsss.weights.registry import Entry
 
 
@@ -48,7 +48,7 @@ class Foot:
         drawing = (time.perf_counter() - self.started) * 1000
         sentences = []
         if entry is not None:
-            sentences.append(t(f"app.foot.{entry.kind}", name=entry.name, id=entry.id, paper=entry.paper,
+            sentences.append(t(f"app.foot.{entry.kind}", name=weights_name(entry), id=entry.id, paper=entry.paper,
                                parameters=f"{entry.parameters:,}", licence=entry.licence))
         if forward_ms is not None:
             sentences.append(t("app.foot.forward", ms=f"{forward_ms:.0f}"))

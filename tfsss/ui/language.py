@@ -8,6 +8,7 @@ from functools import cache
 import streamlit as st
 
 from tfsss.errors import TEXT
+from tfsss.weights.registry import BUNDLED, Entry
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 
@@ -32,3 +33,8 @@ def t(text_id: str, **fields: object) -> str:
     """The sentence in the visitor's language: `t("patches.title")` is the key `title` of `patches.json`."""
     room, name = text_id.split(".", 1)
     return sentences(language(), room)[name].format(**fields)
+
+
+def weights_name(entry: Entry) -> str:
+    """What weights are called: a name of their own, or for those trained here a description."""
+    return t(f"app.weights.name.{entry.id}") if entry.id in BUNDLED else entry.name

@@ -16,7 +16,7 @@ from tfsss.ui.attention.subject import Subject, feature_components, together
 from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import TOKENS_LINES, sheet
 from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
-from tfsss.ui.language import language, t
+from tfsss.ui.language import language, t, weights_name
 
 SIDE = 300  # of one picture on the page, CSS pixels
 CELL = 16  # pixels a side of one patch in the picture of components
@@ -111,7 +111,7 @@ def counts(subject: Subject) -> str:
     """The rule, and how many patches it marks in each layer."""
     found = [int(outliers(subject.traced, layer).is_outlier.sum()) for layer in range(len(subject.traced.norms))]
     return t("attention.outliers.rule", counts=", ".join(map(str, found)), total=sum(found),
-             name=subject.loaded.entry.name)
+             name=weights_name(subject.loaded.entry))
 
 
 def words() -> dict[str, str]:

@@ -10,7 +10,7 @@ from tfsss.figures.lines import Curve, line_figure
 from tfsss.figures.masked import named_sheet
 from tfsss.models.mae import VARIANTS
 from tfsss.ui import cache, frame, lecture, state
-from tfsss.ui.language import t
+from tfsss.ui.language import t, weights_name
 from tfsss.ui.mae.controls import ROOM, ratio_control
 from tfsss.ui.mae.panels import note, pairs_table
 from tfsss.ui.mae.subject import Chosen, Subject, Taken
@@ -38,7 +38,7 @@ def show(subject: Subject) -> Taken | None:
             st.plotly_chart(operations_figure(saved), key="mae_operations", config={"displayModeBar": False})
             st.html(counts_table(here))
         with measured:
-            st.markdown(f"**{t('mae.cost.measured', model=subject.loaded.entry.name)}**")
+            st.markdown(f"**{t('mae.cost.measured', model=weights_name(subject.loaded.entry))}**")
             timed = measure(subject)
             if timed is None:
                 return None

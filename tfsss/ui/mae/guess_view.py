@@ -12,7 +12,7 @@ from tfsss.figures.maps import palette_png
 from tfsss.figures.masked import hatched, heat, named_sheet, small_jpeg, small_png
 from tfsss.ui import cache, lecture
 from tfsss.ui.canvas import canvas_text, pack_scene, patch_canvas
-from tfsss.ui.language import language, t
+from tfsss.ui.language import language, t, weights_name
 from tfsss.ui.mae.controls import mask_controls
 from tfsss.ui.mae.panels import bar, error, figure, head, note, pairs_table, untrained_badge
 from tfsss.ui.mae.subject import Chosen, Subject, Taken
@@ -103,7 +103,7 @@ def number_words(subject: Subject, made: Guess, filled: Fills) -> str:
         (t("mae.number.visible"), loss_words(made.loss_visible, kept)),
         (t("mae.number.all"), error(made.loss_all)),
     ])
-    return "".join([note(t("mae.number.weights", name=escape(subject.loaded.entry.name))), counts,
+    return "".join([note(t("mae.number.weights", name=escape(weights_name(subject.loaded.entry)))), counts,
                     note(f"<b>{t('mae.number.title')}</b>"), losses, note(f"<b>{t('mae.number.rest')}</b>"), rest,
                     note(t("mae.number.unit"))])
 

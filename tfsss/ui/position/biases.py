@@ -11,7 +11,7 @@ from tfsss.explain.position import Bias, RelativeSteps
 from tfsss.figures.color import meaning
 from tfsss.figures.maps import montage, palette_png
 from tfsss.ui import frame, state
-from tfsss.ui.language import t
+from tfsss.ui.language import t, weights_name
 from tfsss.ui.position.chosen import STEPS, Chosen
 from tfsss.ui.position.encodings import matrix
 from tfsss.ui.position.show import MOST_CELLS, Axis, Drawn, heat, number, say, thinned
@@ -73,7 +73,7 @@ def whose(chosen: Chosen) -> str:
     if not chosen.swin:
         return t("position.random")
     stage, block = chosen.table_of.split(".")
-    return t("position.trained", name=current_swin().entry.name, stage=stage, block=block)
+    return t("position.trained", name=weights_name(current_swin().entry), stage=stage, block=block)
 
 
 def draw_steps(chosen: Chosen) -> Drawn:
