@@ -1,4 +1,4 @@
-"""The linear probe: features are computed once and go on where they stopped; its labels teach."""
+"""The linear probe: features are computed once and go on where they stopped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from tests.data.test_photos import BLUE, GREEN, RED, write_pack
-from tests.train.test_classify import coloured
 from tfsss.models.vit import VisionTransformer, ViTConfig
 from tfsss.train import probe
-from tfsss.train.classify import Augmentation, Classification
 from tfsss.train.recipe import export
 from tfsss.weights import REGISTRY
 from tfsss.weights.registry import DINOV2
@@ -60,30 +58,13 @@ def test_features_go_on_where_they_stopped(small_backbone, monkeypatch):
     assert calls == [16, 16, 16, 8]  # the first 16 were kept
 
 
-def test_the_probe_learns_and_teaches(small_backbone, tmp_path, monkeypatch):
+def test_the_probe_learns(small_backbone, tmp_path):
     rows = [(colour, name, number, "paint", split) for number, (colour, name) in
             enumerate([(RED, "red"), (GREEN, "green"), (BLUE, "blue")]) for split in ("train", "train", "val")]
     data = str(write_pack(tmp_path, rows))
     recipe = dataclasses.replace(probe.RECIPE, config=probe.ProbeConfig(embed_dim=12, num_classes=3),
                                  plan=dataclasses.replace(probe.RECIPE.plan, steps=200, batch_size=6, lr=0.05, warmup=5))
-    monkeypatch.setattr(probe, "RECIPE", recipe)
-    monkeypatch.setattr(probe, "ASSETS", tmp_path / "weights")
     trainer = recipe.trainer(data, recipe.plan, tmp_path / "run")
     assert trainer.run()
     card = export(trainer, recipe.weights_id, tmp_path / "weights")
     assert card["figures"]["val_top1"] == 1.0 and card["classes"] == ("red", "green", "blue")
-    soft = probe.soft_labels(trainer.task.train)
-    assert soft.shape == (6, 3) and torch.allclose(soft.sum(dim=1), torch.ones(6))
-    assert soft.argmax(dim=1).tolist() == trainer.task.train.targets.tolist()
-
-
-def test_soft_labels_take_the_place_of_labels():
-    photos = coloured(6)
-    soft = torch.full((6, 3), 1 / 3)
-    plan = dataclasses.replace(probe.RECIPE.plan, batch_size=6)
-    task = Classification(photos, photos, plan, Augmentation(label_smoothing=0.0), soft)
-    images, targets = task.batch(0, torch.Generator().manual_seed(0))
-    assert torch.equal(targets, soft)
-    logits = torch.tensor([[3.0, 1.0, 0.0]]).expand(6, 3)
-    loss = task.loss(lambda images: logits, images, targets)
-    assert loss.item() == pytest.approx(-logits.log_softmax(-1).mean().item())

@@ -5,7 +5,7 @@
     python -m tfsss.train vit evaluate --data DIR   figures of the weights in assets/weights
 
 with any other RECIPE of the list below in the place of vit. DIR holds the photo packs and mnist.npz; transformer needs
-none, and probe, and convnext that it teaches, need DINOv2 fetched.
+none, and probe needs DINOv2 fetched.
 
 Your own pictures, in a folder with one folder for each class:
 
@@ -39,7 +39,7 @@ RECIPES = {
     "finetune": "its encoder as a classifier: fine-tuning",
     "vit": "Vision Transformer on photographs, from nothing",
     "swin": "Swin on photographs",
-    "convnext": "ConvNeXt on photographs, taught by the linear probe",
+    "convnext": "ConvNeXt on photographs",
     "probe": "linear probe on DINOv2's class token, on photographs",
     "digits": "Vision Transformer on handwritten digits",
     "transformer": "encoder-decoder on strings and sums",

@@ -65,16 +65,10 @@ class Augmentation:
 
 
 class Classification(Task):
-    """The engine's `Task` for photographs with labels.
+    """The engine's `Task` for photographs with labels."""
 
-
-    Args:    soft: (n, k), a teacher's probabilities for the training pictures, which then take the place of the labels.
-    """
-
-    def __init__(self, train: Photos, validation: Photos, plan: Plan, augmentation: Augmentation,
-                 soft: Tensor | None = None):
+    def __init__(self, train: Photos, validation: Photos, plan: Plan, augmentation: Augmentation):
         self.train, self.validation, self.plan, self.augmentation = train, validation, plan, augmentation
-        self.targets = torch.from_numpy(train.targets) if soft is None else soft
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = shuffled(len(self.train), self.plan.batch_size, step, self.plan.seed).numpy()
@@ -84,7 +78,7 @@ class Classification(Task):
         side = self.augmentation.side(step)
         if side != images.shape[-1]:
             images = F.interpolate(images, size=(side, side), mode="area")
-        return images, self.targets[rows]
+        return images, torch.from_numpy(self.train.targets[rows])
 
     def loss(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(model(images), targets, label_smoothing=self.augmentation.label_smoothing)
@@ -106,20 +100,10 @@ def by_source(right: np.ndarray, sources: np.ndarray) -> dict[str, float]:
     return {"val_top1": float(right.mean())} | shares
 
 
-def photo_classes(data: str | None, plan: Plan, augmentation: Augmentation, *, taught: bool = False) -> Classification:
-    """The classes of the pack photos112.
-
-    Args:    data: its folder; None = TFSSS_DATA.
-             taught: learn what the linear probe on DINOv2 says of a picture in place of its label (Hinton et al. 2015,
-             arXiv:1503.02531). The probe sees the picture whole, the student what augmentation leaves of it.
-    """
+def photo_classes(data: str | None, plan: Plan, augmentation: Augmentation) -> Classification:
+    """The classes of the pack photos112.  Args: data: its folder; None = TFSSS_DATA."""
     train, validation = (read_photos(data_folder(data), split, labelled=True) for split in ("train", "val"))
-    soft = None
-    if taught:
-        from tfsss.train.probe import soft_labels  # which in turn needs this file
-
-        soft = soft_labels(train)
-    return Classification(train, validation, plan, augmentation, soft)
+    return Classification(train, validation, plan, augmentation)
 
 
 def class_scores(model: nn.Module, pixels: np.ndarray, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD,

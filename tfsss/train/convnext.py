@@ -1,4 +1,4 @@
-"""A small ConvNeXt on photographs, taught by the soft labels of a linear probe on DINOv2."""
+"""A small ConvNeXt on photographs. Most steps see half-size pictures, which cost a quarter."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ RECIPE = Recipe(
     weights_id="convnext_photos112",
     model=ConvNeXt,
     config=VARIANTS["small_112"],
-    task=partial(photo_classes, augmentation=Augmentation(sizes=((0, 56), (2400, 112))), taught=True),
-    plan=Plan(steps=2800, batch_size=64, lr=2e-3, warmup=200, ema=0.995, optimiser="muon", save_every=50),
+    task=partial(photo_classes, augmentation=Augmentation(
+        smallest_crop=0.25, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (5000, 112)))),
+    plan=Plan(steps=6000, batch_size=64, lr=2e-3, warmup=200, hold=3000, optimiser="muon", ema=0.998),
 )

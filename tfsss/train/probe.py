@@ -18,7 +18,7 @@ from tfsss import weights
 from tfsss.data.photos import Photos, data_folder, read_photos
 from tfsss.train.classify import by_source, normalise
 from tfsss.train.engine import Plan, Task, shuffled
-from tfsss.train.recipe import ASSETS, Recipe, load_exported
+from tfsss.train.recipe import Recipe
 from tfsss.weights.home import home
 
 BACKBONE = "vit_s14_dinov2"
@@ -119,9 +119,3 @@ RECIPE = Recipe(
     plan=Plan(steps=4000, batch_size=512, lr=2e-3, warmup=100, weight_decay=0.01, ema=0.99, precision="float32",
               evaluate_every=500, save_every=1000),
 )
-
-
-def soft_labels(train: Photos) -> Tensor:
-    """What the shipped probe makes of each training picture: (n, k), each row sums to 1."""
-    probe = load_exported(RECIPE, ASSETS / f"{RECIPE.weights_id}.safetensors")
-    return probe(torch.from_numpy(class_tokens(train, "train"))).softmax(dim=-1)

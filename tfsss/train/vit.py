@@ -14,6 +14,6 @@ RECIPE = Recipe(
     model=VisionTransformer,
     config=ViTConfig(img_size=112, patch_size=8, num_classes=179, embed_dim=192, depth=6, num_heads=3),
     task=partial(photo_classes, augmentation=Augmentation(
-        smallest_crop=0.35, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (6000, 112)))),
-    plan=Plan(steps=7200, batch_size=64, lr=1e-3, warmup=400, weight_decay=0.05, ema=0.998),
+        smallest_crop=0.25, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (5000, 112)))),
+    plan=Plan(steps=6000, batch_size=64, lr=2e-3, warmup=200, hold=3000, optimiser="muon", ema=0.998),
 )

@@ -118,6 +118,7 @@ BUNDLED = {  # id -> family and name
     "vit_photos112": ("vit", "ViT, trained here"),
     "mae_photos112": ("mae", "MAE, trained here"),
     "swin_photos112": ("swin", "Swin, trained here"),
+    "convnext_photos112": ("convnext", "ConvNeXt, trained here"),
     "strings": ("transformer", "Transformer, trained here"),
 }
 
