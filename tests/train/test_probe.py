@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.data.test_photos import BLUE, GREEN, RED, write_pack
+from tests.train.test_classify import coloured
 from tfsss.models.vit import VisionTransformer, ViTConfig
 from tfsss.train import probe
 from tfsss.train.recipe import export
