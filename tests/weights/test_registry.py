@@ -11,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tfsss.data.images import bundled, fit, load_image
 from tfsss.errors import InputError
+from tfsss.explain.inputs import normalise
 from tfsss.models import swin, transformer
 from tfsss.models.swin import SwinTransformer
 from tfsss.models.transformer import Transformer
@@ -50,6 +52,15 @@ def test_loading_gives_a_frozen_model_in_float32(shipped):
     for name, parameter in loaded.model.named_parameters():
         assert not parameter.requires_grad and parameter.dtype == torch.float32
         assert torch.equal(parameter, shipped.state_dict()[name].half().float())
+
+
+@pytest.mark.parametrize("weights_id", ["vit_photos112", "swin_photos112", "convnext_photos112"])
+def test_the_shipped_classifiers_take_the_dahlia_for_a_rose(weights_id):
+    """There is no dahlia among their classes; a rose among 179 first five is no accident."""
+    loaded = load(weights_id)
+    flower = normalise(fit(load_image(bundled()["flower"]), 112, 112), loaded.entry)
+    five = loaded.model(flower)[0].topk(5).indices.tolist()
+    assert len(loaded.entry.classes) == 179 and "roses" in {loaded.entry.classes[one] for one in five}
 
 
 def test_an_encoder_decoder_is_loaded_by_its_family(cache, tmp_path, monkeypatch):
