@@ -75,10 +75,11 @@ def _cell(words: str, may: bool) -> str:
 
 
 def _rules(rows: int) -> str:
-    """Which row's numbers are shown: of the row under the pointer, else of the one clicked or tapped, else the first."""
+    """Whose numbers are shown: of the row under the pointer, else of the one clicked or tapped, else of the first."""
     long, rules = ".tfsss-masks .long", []
     for i in range(rows):
-        when = [f'{long}:has([data-i="{i}"]:hover)', f'{long}:not(:has([data-i]:hover)):has([data-i="{i}"]:focus)']
+        when = [f'{long}:has([data-i="{i}"]:hover)',
+                f'{long}:not(:has([data-i]:hover)):has([data-i="{i}"]:focus)']
         if i == 0:
             when.append(f"{long}:not(:has([data-i]:is(:hover, :focus)))")
         rules.append(", ".join(f'{each} [data-row="{i}"]' for each in when) + " { display: revert; }")
