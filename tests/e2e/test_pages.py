@@ -198,9 +198,11 @@ def test_a_long_computation_can_be_stopped_and_asked_for_again(visit, wait_idle)
     expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
     wait_idle(opened)
     assert opened.get_by_text(words["areas"], exact=True).count() == 0
+    expect(opened.get_by_text("Stopped after")).to_have_count(1)
     opened.locator(".st-key-attention_measure button").click()
     opened.get_by_text(words["areas"], exact=True).first.wait_for(timeout=60_000)
     expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
+    expect(opened.get_by_text("Stopped after")).to_have_count(0)
 
 
 def test_home_tiles_are_doors(visit):

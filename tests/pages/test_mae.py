@@ -217,10 +217,10 @@ def test_what_takes_long_says_how_far_it_is(open_app, sound, monkeypatch, view):
 def test_stopped_it_waits_until_told_to_go_on(open_app, sound):
     app = open_app("mae", view="grid")
     subject = (current_model().entry.id, load_image(bundled()["cat"]).digest, 112, 112)
-    app.session_state[long.STOPPED] = ("mae_grid", *subject, "random", (0, 1, 2, 3))
+    app.session_state[long.STOPPED] = long.Stopped(key=("mae_grid", *subject, "random", (0, 1, 2, 3)), done=1, total=4)
     app.run()
     sound(app)
-    assert '<div class="under">' not in words(app)
+    assert '<div class="under">' not in words(app) and "Stopped after 1 of 4 ratios." in words(app)
     app.button(key="mae_go_on").click().run()
     sound(app)
     assert words(app).count('<div class="under"><img') == 16

@@ -37,7 +37,9 @@ def show(subject: Subject) -> Taken:
         key = (*subject.key, options, fill)
         results = st.session_state.setdefault("_attention_measured", {})
         if asked and key not in results:
-            waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure.progress")
+            waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure")
+        if stopped := waiting.was_stopped(key):
+            waiting.say_stopped(stopped, "attention.measure")
         with lecture.answer():
             if key in results:
                 draw(results[key])

@@ -58,7 +58,7 @@ def measure(subject: Subject) -> list[Times] | None:
     key = ("mae_times", *subject.key, st.session_state.get("_mae_run", 0))
     return one_by_one(RATIOS, lambda ratio: cache.computed(
         (*key, ratio), lambda: times(subject.pixels, subject.loaded, (ratio,), repeats=REPEATS)),
-        key=key, words="mae.cost.progress")
+        key=key, words="mae.cost")
 
 
 def sentence(here: Savings) -> str:
