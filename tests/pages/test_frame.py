@@ -61,6 +61,17 @@ def test_a_link_brings_its_picture(open_app, sound):
     assert app.session_state["image"] == "temple"
 
 
+@pytest.mark.parametrize("page", ["masks", "text"])
+def test_a_page_without_pictures_offers_none_and_loses_none(open_app, sound, page):
+    app = open_app(page, image="temple")
+    sound(app)
+    assert not app.sidebar.file_uploader and app.query_params["image"] == "temple"
+    app.switch_page("pages/attention.py").run()
+    sound(app)
+    assert app.session_state["image"] == "temple" and app.query_params["image"] == "temple"
+    assert thumbs_of(app)[0] == "temple" and app.sidebar.file_uploader
+
+
 @pytest.mark.parametrize("nonsense", [{"image": "../etc"}, {"lang": "fr"}, {"weights": "none"}, {"lecture": "maybe"}])
 def test_nonsense_in_the_address_is_passed_over(open_app, sound, nonsense):
     app = open_app(**nonsense)

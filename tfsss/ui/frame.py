@@ -11,7 +11,7 @@ import streamlit as st
 from tfsss.figures.color import Theme
 from tfsss.figures.maps import scale_bar
 from tfsss.figures.scales import Scale
-from tfsss.ui import chooser, guard, lecture, pictures, state
+from tfsss.ui import catalog, chooser, guard, lecture, pictures, state
 from tfsss.ui.language import LANGUAGES, first_language, t
 
 STYLE = Path(__file__).with_name("style.css")
@@ -23,7 +23,9 @@ def begin(page_id: str) -> None:
     st.html(STYLE)
     with st.sidebar:
         choose_language()
-        pictures.choose_picture()
+        pictures.settle_picture()
+        if catalog.listed(page_id).picture:
+            pictures.choose_picture()
         with guard.guard():
             chooser.choose_weights(page_id)
         lecture.choose_lecture()
