@@ -15,7 +15,7 @@ def body() -> None:
     view, foot = state.choice("attention", "view", list(VIEWS), hide_label=True), Foot()
     stage(view, foot)
     foot.take_away()
-    frame.look("attention")
+    frame.look("attention", view)
 
 
 @st.fragment(key="stage")

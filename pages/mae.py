@@ -16,7 +16,7 @@ def body() -> None:
     view, foot = state.choice("mae", "view", list(VIEWS), hide_label=True), Foot()
     stage(view, foot)
     foot.take_away()
-    frame.look("mae")
+    frame.look("mae", view)
 
 
 @st.fragment(key="stage")

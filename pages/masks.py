@@ -17,7 +17,7 @@ def body() -> None:
     view, foot = choice("masks", "view", ["attention", *VIEWS], hide_label=True), Foot()
     stage(view, foot)
     foot.take_away()
-    frame.look("masks")
+    frame.look("masks", view)
 
 
 @st.fragment(key="stage")

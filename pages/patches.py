@@ -18,7 +18,7 @@ def body() -> None:
     view, foot = choose_view(), Foot()
     stage(view, foot)
     foot.take_away()
-    frame.look("patches")
+    frame.look("patches", view)
 
 
 @st.fragment(key="stage")

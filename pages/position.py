@@ -19,6 +19,7 @@ def stage(foot: Foot) -> None:
     """What a control changes."""
     with foot.drawing(), st.container(key="stage"):
         chosen = controls.choose()
+        foot.of(chosen.view)
         entry = controls.entry_of(chosen)
         with lecture.answer():
             drawn = DRAW[chosen.view](chosen)
@@ -31,4 +32,4 @@ st.html(STYLE)
 foot = Foot()
 stage(foot)
 foot.take_away()
-frame.look("position")
+frame.look("position", foot.view)

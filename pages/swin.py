@@ -16,7 +16,7 @@ def body() -> None:
     view, foot = state.choice("swin", "view", list(VIEWS), hide_label=True), Foot()
     stage(view, foot)
     foot.take_away()
-    frame.look("swin")
+    frame.look("swin", view)
 
 
 @st.fragment(key="stage")

@@ -17,7 +17,7 @@ def body() -> None:
     view, foot = state.choice("text", "view", list(VIEWS), hide_label=True), Foot()
     stage(view, foot)
     foot.take_away()
-    frame.look("text")
+    frame.look("text", view)
 
 
 @st.fragment(key="stage")

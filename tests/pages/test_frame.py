@@ -161,6 +161,38 @@ def test_predict_first_hides_the_answer_until_it_is_asked_for(open_app, sound):
     assert "answer_hidden" not in blocks(app.main) and "answer" in blocks(app.main)
 
 
+def notes_of(room: str, language: str = "en") -> dict[frozenset[str], str]:
+    """What a page says to look for, by the views that it concerns; none = all of them."""
+    return {frozenset(name.split(".")[1:]): text for name, text in sentences(language, room).items()
+            if name.split(".")[0] == "look"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("page", "view"), [
+    (page, name.removeprefix("view.")) for page in PAGES if page not in ("home", "attention", "swin")
+    for name in sentences("en", page) if name.startswith("view.") and not name.endswith(".help")])
+def test_what_concerns_the_view_comes_first(open_app, sound, page, view, language):
+    kind = {"pairs": "rotary", "bias": "alibi", "steps": "relative"}.get(view, "learned")
+    app = open_app(page, lang=language, view=view, **({"kind": kind} if page == "position" else {}))
+    sound(app)
+    notes = notes_of(page, language)
+    own = [text for views, text in notes.items() if not views or view in views]
+    others = [text for views, text in notes.items() if views and view not in views]
+    assert own and others and any(view in views for views in notes)
+    (folded,) = [each for each in app.expander if each.label == sentences(language, "app")["look_others"]]
+    assert folded.markdown[0].value == "\n".join(others)
+    assert "\n".join(own) in [each.value for each in app.markdown]
+
+
+def test_another_view_chosen_in_the_stage_brings_its_notes(open_app, sound):
+    app = open_app("position", lang="en")
+    app.session_state["position_view"] = "similarity"
+    sound(app.run())
+    notes = notes_of("position")
+    first = "\n".join([notes[frozenset()], notes[frozenset({"similarity"})]])
+    assert first in [each.value for each in app.markdown]
+
+
 def test_there_are_eight_pictures_to_choose_from(open_app):
     chosen, names = thumbs_of(open_app(image="coins"))
     assert chosen == "coins" and names == [sentences("en", "images")[f"name.{name}"] for name in bundled()]

@@ -26,6 +26,13 @@ class Foot:
     def __init__(self) -> None:
         self.offers: Sequence[Download] = ()
         self.offered: int | None = None  # how many of them are on the page; None = it has not been drawn yet
+        self.view: str | None = None  # of a page whose stage chooses it
+
+    def of(self, view: str) -> None:
+        """The view that the stage has chosen; another one needs what the rest of the page says of it."""
+        if self.view not in (None, view):
+            st.rerun()
+        self.view = view
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
