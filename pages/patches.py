@@ -33,7 +33,7 @@ def stage(view: str, foot: Foot) -> None:
                 cut = setting.cut()
             if view == "cut":
                 number = choose_patch(cut)
-        with lecture.answer():
+        with lecture.answer(f"patches.predict.{view}"):
             if view == "cut":
                 taken = cut_view(setting, cut, number)
             elif view == "filters":

@@ -21,7 +21,7 @@ def stage(foot: Foot) -> None:
         chosen = controls.choose()
         foot.of(chosen.view)
         entry = controls.entry_of(chosen)
-        with lecture.answer():
+        with lecture.answer(f"position.predict.{chosen.view}"):
             drawn = DRAW[chosen.view](chosen)
         offers = downloads.downloads("position", png=drawn.png, arrays=drawn.arrays, script=drawn.script)
         foot.ran(entry, None, offers)

@@ -15,6 +15,14 @@ from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import sentences
 
 PAGES = [listed.id for listed in CATALOG]
+VIEWS = [(page, name.removeprefix("view.")) for page in PAGES for name in sentences("en", page)
+         if name.startswith("view.")]
+
+
+def kind_of(page: str, view: str) -> dict[str, str]:
+    """What else the address must say so that the page has this view."""
+    kinds = {"pairs": "rotary", "bias": "alibi", "steps": "relative"}
+    return {"kind": kinds.get(view, "learned")} if page == "position" else {}
 
 
 def blocks(block) -> set[str]:
@@ -159,6 +167,20 @@ def test_predict_first_hides_the_answer_until_it_is_asked_for(open_app, sound):
     app.button(key="reveal").click().run()
     sound(app)
     assert "answer_hidden" not in blocks(app.main) and "answer" in blocks(app.main)
+    app.session_state["patches_view"] = "costs"
+    sound(app.run())
+    assert "answer_hidden" in blocks(app.main)  # another question
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("page", "view"), VIEWS)
+def test_predict_first_asks_each_views_own_question(open_app, sound, page, view, language):
+    app = open_app(page, lang=language, view=view, predict="1", **kind_of(page, view))
+    sound(app)
+    words = sentences(language, page)
+    asked = [text for name, text in words.items() if name.startswith(f"predict.{view}.") or name == f"predict.{view}"]
+    assert asked and f"**{asked[0]}**" in [each.value for each in app.markdown]
+    assert "?" in asked[0] if language == "en" else "？" in asked[0]
 
 
 def notes_of(room: str, language: str = "en") -> dict[frozenset[str], str]:
@@ -168,12 +190,9 @@ def notes_of(room: str, language: str = "en") -> dict[frozenset[str], str]:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize(("page", "view"), [
-    (page, name.removeprefix("view.")) for page in PAGES if page not in ("home", "attention", "swin")
-    for name in sentences("en", page) if name.startswith("view.") and not name.endswith(".help")])
+@pytest.mark.parametrize(("page", "view"), [(page, view) for page, view in VIEWS if page not in ("attention", "swin")])
 def test_what_concerns_the_view_comes_first(open_app, sound, page, view, language):
-    kind = {"pairs": "rotary", "bias": "alibi", "steps": "relative"}.get(view, "learned")
-    app = open_app(page, lang=language, view=view, **({"kind": kind} if page == "position" else {}))
+    app = open_app(page, lang=language, view=view, **kind_of(page, view))
     sound(app)
     notes = notes_of(page, language)
     own = [text for views, text in notes.items() if not views or view in views]

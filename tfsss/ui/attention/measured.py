@@ -40,7 +40,7 @@ def show(subject: Subject) -> Taken:
             waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure")
         if stopped := waiting.was_stopped(key):
             waiting.say_stopped(stopped, "attention.measure")
-        with lecture.answer():
+        with lecture.answer("attention.predict.faithfulness"):
             if key in results:
                 draw(results[key])
             else:

@@ -30,7 +30,7 @@ def show(subject: Subject) -> Taken | None:
         st.button(t("mae.again"), key="mae_again", icon=":material/timer:", on_click=_again)
     config = subject.loaded.model.config if shape == THIS else VARIANTS[shape]
     saved, here = savings(config, RATIOS), savings(config, (0.0, ratio))
-    with lecture.answer():
+    with lecture.answer("mae.predict.cost"):
         st.markdown(sentence(here))
         counted, measured = st.columns(2, gap="medium")
         with counted:

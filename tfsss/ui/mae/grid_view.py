@@ -29,7 +29,7 @@ def show(subject: Subject) -> Taken | None:
         shown = state.choice(ROOM, "grid_show", ("pasted", "raw", "masked"))
         first = seed_control()
     seeds = tuple(range(first, first + SEEDS))
-    with lecture.answer():
+    with lecture.answer("mae.predict.grid"):
         rows = rows_of(subject, pattern, seeds)
         if rows is None:
             return None

@@ -78,7 +78,7 @@ def _strings(above: DeltaGenerator, below: DeltaGenerator, stage: str, site: mas
     one = strings.one_head(given.run(), site, layer, head, given.pair)
     html, tables = {"ids": lambda: _ids(given), "attention": lambda: attention(made, one),
                     "mask": lambda: conventions(made, given.pair, (one.queries, one.keys))}[stage]()
-    with lecture.answer():
+    with lecture.answer("masks.predict.masks"):
         st.html(show.room(html, _answers(given) if stage == "attention" else ""))
     lines = start(given) + ATTENTION.format(site=site, layer=layer, head=head, pair=given.pair)
     return given, Taken(tables=tables, lines=lines, arrays=lambda: arrays_of(
@@ -104,7 +104,7 @@ def blocked() -> tuple[Given, Taken]:
     html += together(*tables) + show.bar(tables[1], t("masks.weights"))
     if rows.rows.any():
         html += show.table(_outcome(rows), wide=True) + say(t("masks.blocked.remedy"))
-    with lecture.answer():
+    with lecture.answer("masks.predict.blocked"):
         st.html(show.room(html))
     lines = start(given) + BLOCKED.format(site=site, layer=layer, head=head, pair=given.pair, rules=FULLY_BLOCKED[site])
     return given, Taken(tables=[tables[:2], tables[2:]], lines=lines, arrays=lambda: arrays_of(blocked=rows))

@@ -40,7 +40,7 @@ def view() -> tuple[Given, Taken]:
         with right:
             token = _token(found)
     tables = _tables(found, token)
-    with lecture.answer():
+    with lecture.answer("masks.predict.leak"):
         st.html(show.room(_verdict(found, token, typed.said(groups[site])),
                           together(*tables), show.bar(tables[1], t("masks.change")),
                           say(t(f"masks.leak.{site}"))))

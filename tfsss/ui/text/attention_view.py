@@ -43,7 +43,7 @@ def single(subject: Subject) -> Taken:
             draw = state.choice(ROOM, "draw", ("cells", "lines"), hide_label=True)
     reading, forward_ms = subject.read(pieces)
     one = text.one_head(reading, layer, head)
-    with lecture.answer():
+    with lecture.answer("text.predict.attention"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             draw_head(subject, reading, (layer, head), names, pinned, draw=draw)
@@ -67,7 +67,7 @@ def paired(subject: Subject) -> Taken:
             pinned = controls.token(names)
     made, forward_ms = subject.pair(pieces)
     chosen = text.one_head(made.reading, layer, head)
-    with lecture.answer():
+    with lecture.answer("text.predict.pair"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             split = int((made.reading.segments[0] == 0).sum())

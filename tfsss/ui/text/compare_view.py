@@ -32,7 +32,7 @@ def show(subject: Subject) -> Taken:
             after = state.slide(ROOM, "after", 0, depth, depth, help=t("text.after.help"))
     both = [pieces(text) for text in texts]
     made, forward_ms = subject.compare(*both)
-    with lecture.answer():
+    with lecture.answer("text.predict.compare"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             draw(subject, made, *map(labels, both), after)

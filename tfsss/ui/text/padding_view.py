@@ -32,7 +32,7 @@ def show(subject: Subject) -> Taken:
             extra = state.slide(ROOM, "extra", 0, MOST_EXTRA, 0, help=t("text.extra.help"))
     both = [pieces(each) for each in (first, second)]
     made, forward_ms = subject.padding(*both, extra)
-    with lecture.answer():
+    with lecture.answer("text.predict.padding"):
         if made.added:
             draw(subject, made, labels(both[made.row]), (layer, head))
         else:
