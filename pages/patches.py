@@ -15,7 +15,8 @@ from tfsss.ui.patches.weights_view import choose_range, filters_view, table_view
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = choose_view(), Foot()
+    view = choose_view()
+    foot = Foot("patches", view)
     stage(view, foot)
     foot.take_away()
     frame.look("patches", view)

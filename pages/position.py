@@ -29,7 +29,7 @@ def stage(foot: Foot) -> None:
 
 frame.title("position")
 st.html(STYLE)
-foot = Foot()
+foot = Foot("position", picture=False)
 stage(foot)
 foot.take_away()
 frame.look("position", foot.view)

@@ -11,6 +11,7 @@ from PIL import Image
 from tfsss import weights
 from tfsss.data.images import bundled, load_image
 from tfsss.errors import InputError
+from tfsss.ui import foot
 from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import sentences
 
@@ -181,6 +182,25 @@ def test_predict_first_asks_each_views_own_question(open_app, sound, page, view,
     asked = [text for name, text in words.items() if name.startswith(f"predict.{view}.") or name == f"predict.{view}"]
     assert asked and f"**{asked[0]}**" in [each.value for each in app.markdown]
     assert "?" in asked[0] if language == "en" else "？" in asked[0]
+
+
+@pytest.mark.parametrize(("page", "address", "expected"), [
+    ("attention", {"layer": "3", "image": "temple", "lang": "en"},
+     ["Attention", "Heads", "ViT", "Picture: Temple", "Layer: 3", "Query: class token"]),
+    ("masks", {"view": "masks", "site": "decoder", "decoder_all": "causal", "lang": "zh"},
+     ["掩码", "哪个注意力：解码器自注意力", "显示哪一对：0: ab1 → 8BA", "同时满足：因果"]),
+    ("position", {"view": "waves", "length": "32", "lang": "en"},
+     ["Position", "Waves", "Encoding: Sinusoidal, interleaved", "Length: 32"]),
+    ("mae", {"view": "targets", "perfect": "1", "ratio": "0.5", "lang": "en"},
+     ["MAE", "Targets", "Mask ratio: 0.5", "Perfect guess"])])
+def test_the_picture_says_what_it_shows(open_app, sound, monkeypatch, page, address, expected):
+    said = []
+    monkeypatch.setattr(foot, "captioned", lambda offers, words: said.append(words) or offers)
+    sound(open_app(page, **address))
+    parts = said[-1].split(" · ")
+    assert all(any(part.startswith(each) for part in parts) for each in expected), said[-1]
+    picture = sentences(address["lang"], "app")["image"]
+    assert (page in ("attention", "mae")) == any(part.startswith(picture) for part in parts)
 
 
 def notes_of(room: str, language: str = "en") -> dict[frozenset[str], str]:

@@ -102,6 +102,7 @@ def rules(chosen: Site) -> Mapping[Site, Groups]:
             second = _group(chosen, "or", ())
         st.button(t("masks.ordinary"), key="masks_reset", on_click=_reset, args=(chosen,), type="tertiary",
                   icon=":material/restart_alt:", disabled=(first, second) == (ordinary, ()))
+    state.note("masks_rules", t("masks.all"), said(_groups(first, second)))
     return groups | {chosen: _groups(first, second)}
 
 
