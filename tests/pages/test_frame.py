@@ -154,6 +154,24 @@ def test_a_fetch_that_fails_gets_its_sentence(open_app, sound, monkeypatch):
     assert app.sidebar.warning[0].value == wrong.sentence("en")
 
 
+def test_a_fetch_that_was_stopped_says_how_far_it_came(open_app, sound, monkeypatch):
+    seen = []
+
+    def get(weights_id, progress):
+        progress(12_000_000, 90_000_000, "download")
+        seen.append(weights_id)
+
+    monkeypatch.setattr(weights, "get", get)
+    app = open_app()
+    app.session_state["fetch_stopped_vit_s14_dinov2"] = [12, 90]  # as Stop leaves it
+    sound(app.run())
+    said = sentences("en", "app")["fetch.stopped"].format(done=12, total=90)
+    assert said in [caption.value for caption in app.sidebar.caption]
+    app.sidebar.button(key="fetch_vit_s14_dinov2").click().run()
+    sound(app)
+    assert seen and said not in [caption.value for caption in app.sidebar.caption]  # asked for again
+
+
 def test_lecture_mode_hides_nothing_but_the_sidebar_and_can_be_left(open_app, sound):
     app = open_app("patches", lecture="1")
     sound(app)
