@@ -12,10 +12,11 @@ VIEWS = {"heads": heads, "methods": methods, "faithfulness": measured, "distance
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = state.choice("attention", "view", list(VIEWS), hide_label=True), Foot()
+    view = state.choice("attention", "view", list(VIEWS), hide_label=True)
+    foot = Foot("attention", view)
     stage(view, foot)
     foot.take_away()
-    frame.look("attention")
+    frame.look("attention", view)
 
 
 @st.fragment(key="stage")

@@ -25,4 +25,4 @@ def stage(places: Sequence[DeltaGenerator], foot: Foot) -> None:
 frame.title("home")
 with st.container(key="tiles"):
     empty = [home.door(tile) for tile in home.TILES]
-stage(empty, Foot())
+stage(empty, Foot("home"))

@@ -13,10 +13,11 @@ VIEWS = {"guess": guess_view, "shuffle": shuffle_view, "targets": targets_view, 
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = state.choice("mae", "view", list(VIEWS), hide_label=True), Foot()
+    view = state.choice("mae", "view", list(VIEWS), hide_label=True)
+    foot = Foot("mae", view)
     stage(view, foot)
     foot.take_away()
-    frame.look("mae")
+    frame.look("mae", view)
 
 
 @st.fragment(key="stage")

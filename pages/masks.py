@@ -14,10 +14,11 @@ VIEWS = {"masks": batch_view.sandbox, "blocked": batch_view.blocked, "leak": lea
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = choice("masks", "view", ["attention", *VIEWS], hide_label=True), Foot()
+    view = choice("masks", "view", ["attention", *VIEWS], hide_label=True)
+    foot = Foot("masks", view, picture=False)
     stage(view, foot)
     foot.take_away()
-    frame.look("masks")
+    frame.look("masks", view)
 
 
 @st.fragment(key="stage")

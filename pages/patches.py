@@ -15,10 +15,11 @@ from tfsss.ui.patches.weights_view import choose_range, filters_view, table_view
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = choose_view(), Foot()
+    view = choose_view()
+    foot = Foot("patches", view)
     stage(view, foot)
     foot.take_away()
-    frame.look("patches")
+    frame.look("patches", view)
 
 
 @st.fragment(key="stage")
@@ -33,7 +34,7 @@ def stage(view: str, foot: Foot) -> None:
                 cut = setting.cut()
             if view == "cut":
                 number = choose_patch(cut)
-        with lecture.answer():
+        with lecture.answer(f"patches.predict.{view}"):
             if view == "cut":
                 taken = cut_view(setting, cut, number)
             elif view == "filters":

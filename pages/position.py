@@ -19,8 +19,9 @@ def stage(foot: Foot) -> None:
     """What a control changes."""
     with foot.drawing(), st.container(key="stage"):
         chosen = controls.choose()
+        foot.of(chosen.view)
         entry = controls.entry_of(chosen)
-        with lecture.answer():
+        with lecture.answer(f"position.predict.{chosen.view}"):
             drawn = DRAW[chosen.view](chosen)
         offers = downloads.downloads("position", png=drawn.png, arrays=drawn.arrays, script=drawn.script)
         foot.ran(entry, None, offers)
@@ -28,7 +29,7 @@ def stage(foot: Foot) -> None:
 
 frame.title("position")
 st.html(STYLE)
-foot = Foot()
+foot = Foot("position", picture=False)
 stage(foot)
 foot.take_away()
-frame.look("position")
+frame.look("position", foot.view)

@@ -13,10 +13,11 @@ VIEWS = {"steps": steps_view, "reach": reach_view, "bias": bias_view, "merging":
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = state.choice("swin", "view", list(VIEWS), hide_label=True), Foot()
+    view = state.choice("swin", "view", list(VIEWS), hide_label=True)
+    foot = Foot("swin", view)
     stage(view, foot)
     foot.take_away()
-    frame.look("swin")
+    frame.look("swin", view)
 
 
 @st.fragment(key="stage")

@@ -14,10 +14,11 @@ VIEWS = {"attention": attention_view.single, "pair": attention_view.paired, "pad
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view, foot = state.choice("text", "view", list(VIEWS), hide_label=True), Foot()
+    view = state.choice("text", "view", list(VIEWS), hide_label=True)
+    foot = Foot("text", view, picture=False)
     stage(view, foot)
     foot.take_away()
-    frame.look("text")
+    frame.look("text", view)
 
 
 @st.fragment(key="stage")

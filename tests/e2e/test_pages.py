@@ -18,6 +18,7 @@ from tfsss.explain import attention, text
 from tfsss.explain.inputs import normalise
 from tfsss.explain.mae import guess, masking
 from tfsss.explain.sentence import sentence, words_of
+from tfsss.figures.caption import LINE
 from tfsss.models.bert import VARIANTS
 from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import sentences
@@ -198,9 +199,22 @@ def test_a_long_computation_can_be_stopped_and_asked_for_again(visit, wait_idle)
     expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
     wait_idle(opened)
     assert opened.get_by_text(words["areas"], exact=True).count() == 0
+    expect(opened.get_by_text("Stopped after")).to_have_count(1)
     opened.locator(".st-key-attention_measure button").click()
     opened.get_by_text(words["areas"], exact=True).first.wait_for(timeout=60_000)
     expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
+    expect(opened.get_by_text("Stopped after")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("page", "query"), [("text", "lang=zh"), ("mae", "lang=en")])
+def test_the_picture_can_be_taken_away_with_its_words(visit, tmp_path, page, query):
+    opened = visit(page, query)
+    opened.locator(".st-key-take_away button").first.click()
+    with opened.expect_download() as taken:
+        opened.locator(".st-key-download_png button").click()
+    taken.value.save_as(tmp_path / "taken.png")
+    words = np.asarray(Image.open(tmp_path / "taken.png").convert("L"))[-LINE:]
+    assert 0.005 < (np.abs(words.astype(int) - words[-1, -1]) > 100).mean() < 0.3
 
 
 def test_home_tiles_are_doors(visit):

@@ -74,6 +74,12 @@ def test_what_the_ordinary_masks_let_through():
     assert (crossed.rightful == PAIRS.source_tokens[0]).all()
 
 
+@pytest.mark.parametrize("site", masks.SITES)
+def test_a_source_may_be_longer_than_its_target(loaded, site):
+    found = leaks(loaded, masks.batch(("58+967",)), site, 0)
+    assert found.change.shape == (len(found.outputs), len(found.changed)) and not found.leaked.any()
+
+
 @pytest.mark.parametrize(("site", "removed"), [("decoder", (("key_padding",),)), ("encoder", ()), ("cross", ())])
 def test_without_its_mask_the_leak_is_found(loaded, site, removed):
     found = leaks(loaded, PAIRS, site, 0, masks.ORDINARY | {site: removed})

@@ -130,7 +130,18 @@ def test_the_striking_query_looks_hardest_at_another_word(loaded):
     weights = done.weights[0, 0, 1]
     strongest = max((weights[i, j], i) for i in range(1, n - 1) for j in range(1, n - 1) if i != j)
     assert chosen == strongest[1]
-    assert text.striking(text.read(loaded, (pieces("word"),)), 0, 0) == 0  # there is no other word
+    assert text.striking(text.read(loaded, (pieces("word"),)), 0, 0) == 1  # there is no other word
+
+
+@pytest.mark.parametrize(("typed", "words"), [
+    ("猫坐在垫子上。", {"子", "上"}), ("猫猫!", {"[UNK]", "!"}), ("?!", {"?", "!"}),
+    ("It is, so!", {"it", "is", "so"})])
+def test_what_is_shown_first_is_a_word_where_there_is_one(loaded, typed, words):
+    done = text.read(loaded, (pieces(typed),))
+    names = np.array(done.pieces[0])
+    assert set(names[text.words_among(names, done.ids[0])]) == words
+    for layer, head in np.ndindex(*done.weights.shape[:3:2]):
+        assert names[text.striking(done, layer, head)] in words
 
 
 @pytest.mark.parametrize(("texts", "row"), [((LONG, SHORT), 1), ((SHORT, LONG), 0)])

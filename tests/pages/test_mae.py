@@ -15,7 +15,7 @@ from tfsss.data.images import bundled, fit, load_image
 from tfsss.explain.mae import fills, guess, masking
 from tfsss.explain.mae_shuffle import MASK_TOKEN, savings, shuffle_steps
 from tfsss.explain.mae_targets import ways_back
-from tfsss.figures.bitmap import to_bitmap
+from tfsss.figures.bitmap import from_bitmap, to_bitmap
 from tfsss.models.mae import VARIANTS
 from tfsss.ui.downloads import Download
 from tfsss.ui.language import sentences
@@ -74,10 +74,37 @@ def test_a_painted_set_comes_with_the_link(open_app, sound):
     assert f"<td>{made.loss_masked:.3f}</td>" in words(app) and "<td>161 of 196</td>" in words(app)
     app.button(key="mae_clear").click().run()
     sound(app)
-    assert "painted" not in app.query_params and "<td>196 of 196</td>" in words(app)
+    assert app.query_params["painted"] == "" and "<td>196 of 196</td>" in words(app)
+    cleared = open_app("mae", pattern="painted", painted="")
+    assert "<td>196 of 196</td>" in words(cleared)
     app.button(key="mae_centre").click().run()
     sound(app)
     assert "painted" in app.query_params and "<td>132 of 196</td>" in words(app)
+
+
+def test_painting_begins_with_the_mask_that_was_shown(open_app, sound):
+    def painted(app) -> np.ndarray:
+        return from_bitmap(app.session_state["mae_painted"], (14, 14))
+
+    def shown(pattern: str, ratio: float, seed: int) -> np.ndarray:
+        loaded = current_model()
+        return guess(pixels_of(), loaded, masking(loaded.model.config, pattern, ratio, seed=seed)).mask
+
+    app = open_app("mae", pattern="painted")
+    sound(app)
+    assert np.array_equal(painted(app), shown("random", 0.75, 0)) and "painted" not in app.query_params
+    for pattern, ratio, seed in (("block", 0.5, 3), ("random", 0.25, 3)):
+        app.button_group(key="mae_pattern").set_value(pattern).run()
+        app.session_state["mae_ratio"], app.session_state["mae_seed"] = ratio, seed
+        app.run()
+        app.button_group(key="mae_pattern").set_value("painted").run()
+        sound(app)
+        assert np.array_equal(painted(app), shown(pattern, ratio, seed)) and app.query_params["painted"]
+    app.session_state["mae_painted"] = to_bitmap(CENTRE)
+    app.run()
+    app.button_group(key="mae_pattern").set_value("random").run()
+    app.button_group(key="mae_pattern").set_value("painted").run()
+    assert np.array_equal(painted(app), CENTRE)  # what was painted is kept
 
 
 def test_a_mistyped_set_gets_a_sentence_and_a_picture(open_app, sound):
@@ -217,10 +244,10 @@ def test_what_takes_long_says_how_far_it_is(open_app, sound, monkeypatch, view):
 def test_stopped_it_waits_until_told_to_go_on(open_app, sound):
     app = open_app("mae", view="grid")
     subject = (current_model().entry.id, load_image(bundled()["cat"]).digest, 112, 112)
-    app.session_state[long.STOPPED] = ("mae_grid", *subject, "random", (0, 1, 2, 3))
+    app.session_state[long.STOPPED] = long.Stopped(key=("mae_grid", *subject, "random", (0, 1, 2, 3)), done=1, total=4)
     app.run()
     sound(app)
-    assert '<div class="under">' not in words(app)
+    assert '<div class="under">' not in words(app) and "Stopped after 1 of 4 ratios." in words(app)
     app.button(key="mae_go_on").click().run()
     sound(app)
     assert words(app).count('<div class="under"><img') == 16

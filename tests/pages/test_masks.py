@@ -69,7 +69,7 @@ def test_every_option_of_every_control(open_app, sound):
             app.session_state["masks_site"], app.session_state["masks_stage"] = site, stage
             sound(app.run())
     app.session_state["masks_stage"] = "attention"
-    for key, values in (("layer", (0, 1)), ("head", (3, 0)), ("pair", ("1", "2", "5", "0")),
+    for key, values in (("layer", (0, 1)), ("head", (3, 0)), ("pair", ("1", "2", "0")),
                         ("cross_all", (["causal"], ["cross", "query_padding"], [])),
                         ("cross_or", (["key_padding"], []))):
         for value in values:
@@ -157,6 +157,36 @@ def test_every_convention_and_blocked_rows(open_app, loaded):
     app = open_app("masks", lang="en", view="blocked")
     assert np.isnan(numbers(app, "−inf, then softmax")[4:]).all() and "7 of 7 rows are NaN" in shown(app)
     assert (numbers(app, "−1e9 added")[4:] == 0.14).all() and (numbers(app, "−inf, blocked rows = 0")[4:] == 0).all()
+
+
+def test_a_long_table_is_small_and_writes_the_row_that_is_pointed_at(open_app, sound, loaded):
+    one = strings.one_head(strings.run(loaded, masks.batch(("58+967", "12+9"))), "encoder", 1, 0, 0)
+    app = open_app("masks", lang="en", view="masks", sources="58+967 12+9")
+    sound(app)
+    assert len(one.keys) == 22 and {cell for row in cells(app, "weights") for cell in row} == {""}
+    rows = re.findall(r'<tr data-row="(\d+)">(.*?)</tr>', shown(app))
+    written = [re.findall(r"<td[^>]*>(.*?)</td>", line) for _, line in rows]
+    assert [int(row) for row, _ in rows] == [row for row in range(22) for _ in range(4)] and written[0] == []
+    found = np.array([[float(cell.replace("−", "-")) for cell in line] for line in written[3::4]])
+    assert np.allclose(found, one.weights, atol=0.0051)
+
+
+@pytest.mark.parametrize("address", [{"view": "masks", "stage": "mask"}, {"view": "blocked"}, {"view": "leak"}],
+                         ids=str)
+@pytest.mark.parametrize("site", masks.SITES)
+def test_every_table_of_a_long_string_draws(open_app, sound, address, site):
+    app = open_app("masks", lang="en", sources="58+967 abcdefghijklmnopqrstuvwx", site=site, **address)
+    sound(app)
+    assert not app.warning and 'data-row="0"' in shown(app)
+
+
+def test_only_pairs_that_exist_can_be_chosen(open_app, sound):
+    app = open_app("masks", lang="en", view="loss", sources="ab cd", pair="1")
+    (pairs,) = [box for box in app.selectbox if box.label == "Pair shown"]
+    assert pairs.options == ["0: ab → BA", "1: cd → DC"] and app.session_state["masks_pair"] == "1"
+    app.text_input(key="masks_sources").set_value("ab").run()
+    sound(app)
+    assert app.session_state["masks_pair"] == "0" and "pair" not in app.query_params
 
 
 def test_the_leak_is_found_and_the_mask_holds(open_app, loaded):

@@ -54,7 +54,7 @@ def leaks(loaded: Loaded, pairs: Batch, site: Site, pair: int, groups: Mapping[S
     other = _others(keys)
     copies = keys.repeat(len(keys) + 1, 1)  # the first stays as it is
     copies[1:].diagonal().copy_(other)
-    sources = source.expand_as(copies) if site == "decoder" else copies
+    sources = source.expand(len(copies), -1) if site == "decoder" else copies
     targets = copies if site == "decoder" else target.expand(len(copies), -1)
     given = Masks(*(_of_pair(combined(pairs, each, groups[each]), pair) for each in SITES))
     outputs = _outputs(loaded.model, sources, targets, given, site)  # 1+n m d

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tfsss.data import wordpieces
-from tfsss.data.wordpieces import MARKS, PADDING, Pieces
+from tfsss.data.wordpieces import MARKS, PADDING, UNKNOWN, Pieces
 from tfsss.errors import InputError
 from tfsss.explain.arrays import read_only
 from tfsss.explain.masks import ORDINARY, Groups, Mask, combine, spread
@@ -115,10 +115,20 @@ def habits(done: Reading, row: int = 0) -> Habits:
                   itself=mean(0), before=mean(-1), behind=mean(1))
 
 
+def words_among(names: Sequence[str], ids: np.ndarray) -> np.ndarray:
+    """Which pieces say something: no [UNK], no mark, no punctuation, where there is such a piece; else all but marks.
+
+    Args:    names: n pieces; ids: (n,).
+    Returns: (n,) boolean.
+    """
+    letters = np.array([any(map(str.isalnum, name)) for name in names])
+    found = letters & ~np.isin(ids, (*MARKS, UNKNOWN))
+    return found if found.any() else ~np.isin(ids, MARKS)
+
+
 def striking(done: Reading, layer: int, head: int, row: int = 0) -> int:
-    """The query that looks hardest at one other word: what is shown before anybody points at something."""
-    weights, marks = done.weights[layer, row, head].copy(), np.isin(done.ids[row], MARKS)
-    weights[marks] = 0
-    weights[:, marks] = 0
+    """The query, a word, that looks hardest at one other piece: what is shown before anybody points at something."""
+    weights = done.weights[layer, row, head].copy()
+    weights[:, np.isin(done.ids[row], MARKS)] = 0
     np.fill_diagonal(weights, 0)
-    return int(weights.max(axis=-1).argmax())
+    return int(np.where(words_among(done.pieces[row], done.ids[row]), weights.max(axis=-1), -1).argmax())

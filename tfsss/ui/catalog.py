@@ -9,13 +9,13 @@ import streamlit as st
 from tfsss.ui.language import t
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Listed:
     """One page: its file in `pages/`, its room of texts and its address are all its id."""
 
     id: str
     icon: str
+    picture: bool = True  # whether it shows anything of the visitor's picture
 
     @property
     def path(self) -> str:
@@ -25,8 +25,8 @@ class Listed:
 CATALOG = (
     Listed(id="home", icon=":material/home:"),
     Listed(id="position", icon=":material/pin_drop:"),
-    Listed(id="masks", icon=":material/visibility_off:"),
-    Listed(id="text", icon=":material/notes:"),
+    Listed(id="masks", icon=":material/visibility_off:", picture=False),
+    Listed(id="text", icon=":material/notes:", picture=False),
     Listed(id="patches", icon=":material/grid_on:"),
     Listed(id="swin", icon=":material/window:"),
     Listed(id="attention", icon=":material/center_focus_strong:"),
@@ -41,6 +41,6 @@ def navigation() -> st.Page:
     return st.navigation(pages, expanded=True)
 
 
-def icon(page_id: str) -> str:
-    """The page's sign, the same in the list and on its tile."""
-    return next(listed.icon for listed in CATALOG if listed.id == page_id)
+def listed(page_id: str) -> Listed:
+    """The page with this id."""
+    return next(each for each in CATALOG if each.id == page_id)

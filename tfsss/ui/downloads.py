@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from io import BytesIO
 
 import numpy as np
 import streamlit as st
 
+from tfsss.figures import caption
+from tfsss.figures.color import Theme
 from tfsss.ui.language import language, sentences, t
 
 
@@ -53,6 +55,13 @@ def downloads(room: str, *, png: Callable[[], bytes], arrays: Callable[[], Mappi
         Download(kind="npz", name=f"tfsss-{room}.npz", mime="application/octet-stream", make=lambda: npz(arrays())),
         Download(kind="py", name=f"tfsss-{room}.py", mime="text/x-python", make=script.encode),
     ]
+
+
+def captioned(offers: Sequence[Download], words: str) -> list[Download]:
+    """The same downloads, the picture with words under it."""
+    theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
+    return [replace(offer, make=lambda offer=offer: caption.captioned(offer.make(), words, theme=theme))
+            if offer.kind == "png" else offer for offer in offers]
 
 
 def npz(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from tfsss.ui import guard
-from tfsss.ui.downloads import Download
+from tfsss.ui import guard, pictures, state
+from tfsss.ui.downloads import Download, captioned
 from tfsss.ui.language import t, weights_name
 from tfsss.weights.registry import Entry
 
@@ -23,14 +23,25 @@ from tfsss.weights.registry import Entry
 class Foot:
     """What a stage and the rest of its page share: made by the page, filled by each run of the stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: str, view: str | None = None, *, picture: bool = True) -> None:
+        """Args:    room: the page's texts. view: None = the page has none, or its stage chooses it, see `of`.
+                    picture: whether what is drawn depends on the visitor's picture.
+        """
+        self.room, self.view, self.picture = room, view, picture
         self.offers: Sequence[Download] = ()
         self.offered: int | None = None  # how many of them are on the page; None = it has not been drawn yet
+
+    def of(self, view: str) -> None:
+        """The view that the stage has chosen; another one needs what the rest of the page says of it."""
+        if self.view not in (None, view):
+            st.rerun()
+        self.view = view
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Around a run of the stage: errors become sentences, and the line under the picture is always there."""
         self.started, self.said = time.perf_counter(), False
+        st.session_state[state.NOTES] = {}
         with guard.guard():
             yield
         if not self.said:
@@ -42,7 +53,7 @@ class Foot:
         Args:    entry: None where no model ran. forward_ms: of the computation when it was last computed.
                  offers: what can be taken away; None = nothing.
         """
-        self.said, self.offers = True, offers or ()
+        self.said, self.offers = True, captioned(offers or (), self._caption(entry))
         if self.offered is not None and self.offered != len(self.offers):
             st.rerun()
         drawing = (time.perf_counter() - self.started) * 1000
@@ -54,6 +65,18 @@ class Foot:
             sentences.append(t("app.foot.forward", ms=f"{forward_ms:.0f}"))
         sentences.append(t("app.foot.page", ms=f"{drawing:.0f}", device=f"CPU, {platform.machine()}"))
         st.html(f'<div class="tfsss-foot" data-forward-ms="{forward_ms or 0:.1f}">{" ".join(sentences)}</div>')
+
+    def _caption(self, entry: Entry | None) -> str:
+        """What a picture that is taken away says under it: page and view, model, the visitor's picture, settings."""
+        parts = [t(f"{self.room}.name")]
+        if self.view is not None:
+            parts.append(t(f"{self.room}.view.{self.view}"))
+        if entry is not None:
+            parts.append(entry.name)
+        if self.picture:
+            parts.append(t("app.setting", label=t("app.image"), value=pictures.picture_name()))
+        settings = {key: words for key, words in st.session_state[state.NOTES].items() if key != f"{self.room}_view"}
+        return " · ".join([*parts, *settings.values()])
 
     def take_away(self) -> None:
         """The downloads, once for the page; after its stage."""

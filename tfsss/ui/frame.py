@@ -11,8 +11,8 @@ import streamlit as st
 from tfsss.figures.color import Theme
 from tfsss.figures.maps import scale_bar
 from tfsss.figures.scales import Scale
-from tfsss.ui import chooser, guard, lecture, pictures, state
-from tfsss.ui.language import LANGUAGES, first_language, t
+from tfsss.ui import catalog, chooser, guard, lecture, pictures, state
+from tfsss.ui.language import LANGUAGES, first_language, language, sentences, t
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -23,7 +23,9 @@ def begin(page_id: str) -> None:
     st.html(STYLE)
     with st.sidebar:
         choose_language()
-        pictures.choose_picture()
+        pictures.settle_picture()
+        if catalog.listed(page_id).picture:
+            pictures.choose_picture()
         with guard.guard():
             chooser.choose_weights(page_id)
         lecture.choose_lecture()
@@ -56,11 +58,22 @@ def title(room: str) -> None:
     st.markdown(t(f"{room}.lead"))
 
 
-def look(room: str) -> None:
-    """The tab of what to notice."""
+def look(room: str, view: str | None) -> None:
+    """The tab of what to notice: first what concerns the view, and all views, then folded what concerns others.
+
+    Args:    room: of the texts: `look` concerns all views, `look.<view>.<view>` those that it names.
+    """
+    own, others = [], []
+    for name, text in sentences(language(), room).items():
+        kind, *views = name.split(".")
+        if kind == "look":
+            (others if views and view not in views else own).append(text)
     (tab,) = st.tabs([t("app.look")])
     with tab:
-        st.markdown(t(f"{room}.look"))
+        st.markdown("\n".join(own))
+        if others:
+            with st.expander(t("app.look_others")):
+                st.markdown("\n".join(others))
 
 
 def theme() -> Theme:

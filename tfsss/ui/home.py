@@ -44,8 +44,8 @@ class Tile:
 def door(tile: Tile) -> DeltaGenerator:
     """The tile with its question, a link.  Returns: the place of its picture."""
     with st.container(key=f"tile_{tile.page}", border=True):
-        st.page_link(f"pages/{tile.page}.py", label=f"**{t(f'{tile.page}.title')}**", icon=catalog.icon(tile.page),
-                     query_params=tile.opens)
+        st.page_link(f"pages/{tile.page}.py", label=f"**{t(f'{tile.page}.title')}**",
+                     icon=catalog.listed(tile.page).icon, query_params=tile.opens)
         if tile.page == "masks":
             typed.text()
         return st.empty()

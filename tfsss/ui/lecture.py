@@ -44,12 +44,17 @@ def _leave() -> None:
 
 
 @contextmanager
-def answer() -> Iterator[None]:
-    """What "predict first" hides until it is revealed: the picture that the class is to guess."""
+def answer(question: str) -> Iterator[None]:
+    """What "predict first" hides until it is revealed: the picture that the class is to guess.
+
+    Args:    question: id of what the class is asked; each is revealed by itself.
+    """
     revealed = True
     if st.session_state["app_predict"]:
-        revealed = st.session_state.get("revealed", False)
-        st.button(t("app.hide" if revealed else "app.reveal"), key="reveal", shortcut="a", type="primary",
-                  on_click=lambda: st.session_state.update(revealed=not revealed))
+        revealed = st.session_state.get("revealed") == question
+        with st.container(key="question", horizontal=True, vertical_alignment="center"):
+            st.button(t("app.hide" if revealed else "app.reveal"), key="reveal", shortcut="a", type="primary",
+                      on_click=lambda: st.session_state.update(revealed=None if revealed else question))
+            st.markdown(f"**{t(question)}**")
     with st.container(key="answer" if revealed else "answer_hidden"):
         yield

@@ -38,10 +38,15 @@ def picture_name() -> str:
     return t(f"images.name.{name if name in bundled() else 'cat'}")
 
 
-def choose_picture() -> None:
-    """The picture's part of the sidebar."""
+def settle_picture() -> None:
+    """Which picture it is, on pages too that show nothing of it: the address brings it, and keeps it."""
     state.settle("image", "image", "cat", _known)
     _link_without_its_picture()
+    _record()
+
+
+def choose_picture() -> None:
+    """The picture's part of the sidebar, after `settle_picture`."""
     st.html(f"<style>{_uploader_css()}</style>")
     thumbnails(_thumbs(), st.session_state["image"], label=t("app.image"), key="pictures", on_pick=_pick)
     with st.container(key="upload"):
@@ -56,7 +61,6 @@ def choose_picture() -> None:
         st.caption(t("app.image.kept", name=picture_name()))
     for note in current_picture().notes:
         st.caption(t(f"images.note.{note}", **_sizes(current_picture())))
-    _record()
 
 
 def _known(text: str) -> str:

@@ -16,6 +16,7 @@ from tfsss.ui.language import t
 
 WRITTEN, KEPT = "_written", "_kept"  # what the app last put into the address; values of controls not on this page
 DEFAULTS = "_defaults"  # of controls whose default depends on the model
+NOTES = "_notes"  # what the controls of the page's stage are set to, in words
 
 
 def settle(key: str, name: str, default: object, parse: Callable[[str], object]) -> None:
@@ -60,6 +61,11 @@ def follow(room: str, name: str, default: object) -> None:
     defaults[key] = default
 
 
+def note(key: str, label: str, shown: str) -> None:
+    """What a control is set to, for the caption of a picture that is taken away."""
+    st.session_state.setdefault(NOTES, {})[key] = t("app.setting", label=label, value=shown) if shown else label
+
+
 def choice(room: str, name: str, options: Sequence[str], *, default: str | None = None,
            show: Callable[[str], str] | None = None, kind: str = "segments", help: str | None = None,
            hide_label: bool = False) -> str:
@@ -80,6 +86,7 @@ def choice(room: str, name: str, options: Sequence[str], *, default: str | None 
     else:
         value = _select(t(f"{room}.{name}"), options, shown, key, help=help, label_visibility=visible)
     record(key, name, value, None if value == default else value)
+    note(key, t(f"{room}.{name}"), shown[value])
     return value
 
 
@@ -104,6 +111,7 @@ def slide(room: str, name: str, low: float, high: float, default: float, *, step
         return kind(low)
     value = st.slider(t(f"{room}.{name}"), kind(low), kind(high), step=step, key=key, help=help, format=format)
     record(key, name, value, None if value == default else f"{value:g}")
+    note(key, t(f"{room}.{name}"), f"{value:g}")
     return value
 
 
@@ -118,6 +126,7 @@ def among(room: str, name: str, options: Sequence[int], default: int, *, help: s
         return options[0]
     value = st.select_slider(t(f"{room}.{name}"), options, key=key, help=help, format_func=show)
     record(key, name, value, None if value == default else str(value))
+    note(key, t(f"{room}.{name}"), show(value))
     return value
 
 
@@ -127,6 +136,8 @@ def switch(room: str, name: str, default: bool = False, *, help: str | None = No
     settle(key, name, default, lambda text: bool(int(text)))
     value = st.toggle(t(f"{room}.{name}"), key=key, help=help)
     record(key, name, value, None if value == default else str(int(value)))
+    if value:
+        note(key, t(f"{room}.{name}"), "")
     return value
 
 
@@ -139,6 +150,8 @@ def number(room: str, name: str, low: int, high: int, default: int | None, *, he
     value = st.number_input(t(f"{room}.{name}"), low, high, value=None, step=1, key=key, help=help)
     value = default if value is None else value
     record(key, name, value, None if value == default else str(value))
+    if value is not None:
+        note(key, t(f"{room}.{name}"), str(value))
     return value
 
 
@@ -148,6 +161,8 @@ def words(room: str, name: str, default: str = "", *, max_chars: int = 200, help
     settle(key, name, default, str)
     value = st.text_input(t(f"{room}.{name}"), key=key, max_chars=max_chars, help=help)
     record(key, name, value, None if value == default else value)
+    if value:
+        note(key, t(f"{room}.{name}"), value)
     return value
 
 

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from tfsss.ui.language import t
 
 ASKED = "_asked"
+REACHED = "_reached"  # how far what runs has come
 STOPPED = "_stopped"
 DONE = "_done"
 
@@ -24,7 +25,16 @@ class Asked:
 
     key: tuple
     work: Callable[[Progress], None]
-    words: str  # id of the sentence that says how far it is, with fields done, total, left
+    words: str  # of `<words>.progress`, with fields done, total, left, and `<words>.stopped`, with done and total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """Where a visitor ended a computation."""
+
+    key: tuple
+    done: int
+    total: int  # 0 = before its first part was done
 
 
 def ask(key: tuple, work: Callable[[Progress], None], words: str) -> None:
@@ -40,9 +50,15 @@ def is_asked(key: tuple) -> bool:
     return asked is not None and asked.key == key
 
 
-def was_stopped(key: tuple) -> bool:
-    """Whether the visitor ended it, and has not asked for it again."""
-    return st.session_state.get(STOPPED) == key
+def was_stopped(key: tuple) -> Stopped | None:
+    """Where the visitor ended it; None = it was not ended, or has been asked for again."""
+    stopped = st.session_state.get(STOPPED)
+    return stopped if stopped is not None and stopped.key == key else None
+
+
+def say_stopped(stopped: Stopped, words: str) -> None:
+    """How far it came, beside the button that goes on.  Args: words: as of `Asked`."""
+    st.markdown(t(f"{words}.stopped", done=stopped.done, total=stopped.total) if stopped.total else t("app.stopped"))
 
 
 def was_done(key: tuple) -> bool:
@@ -62,10 +78,12 @@ def run_asked(place: DeltaGenerator) -> None:
         bar = st.progress(0.0, t("app.working"))
         st.button(t("app.stop"), key="stop_asked", icon=":material/stop:", on_click=_stop, args=(asked.key,))
     started = time.perf_counter()
+    st.session_state[REACHED] = (0, 0)
 
     def progress(done: int, total: int) -> None:
+        st.session_state[REACHED] = (done, total)
         left = (time.perf_counter() - started) / done * (total - done)
-        bar.progress(done / total, t(asked.words, done=done, total=total, left=f"{left:.0f}"))
+        bar.progress(done / total, t(f"{asked.words}.progress", done=done, total=total, left=f"{left:.0f}"))
 
     asked.work(progress)
     st.session_state[DONE] = asked.key
@@ -73,4 +91,5 @@ def run_asked(place: DeltaGenerator) -> None:
 
 
 def _stop(key: tuple) -> None:
-    st.session_state[STOPPED] = key
+    done, total = st.session_state[REACHED]
+    st.session_state[STOPPED] = Stopped(key=key, done=done, total=total)

@@ -18,7 +18,7 @@ from tfsss.ui.language import t
 def show(subject: Subject) -> Taken:
     """The view."""
     numbers = head_numbers(subject)
-    with lecture.answer():
+    with lecture.answer("attention.predict.distances"):
         for column, name in zip(st.columns(2), ("distance", "entropy")):
             with column:
                 draw(name, getattr(numbers, name), getattr(numbers, f"uniform_{name}"))

@@ -55,7 +55,7 @@ def show(subject: Subject) -> Taken:
     with st.container(key="stage"):
         with st.container(key="controls_heads"):
             chosen = controls(subject)
-        with lecture.answer(), beside("heads", 4, 5):
+        with lecture.answer("attention.predict.heads"), beside("heads", 4, 5):
             draw_head(subject, chosen)
             with st.container():
                 draw_montage(subject, chosen)

@@ -37,8 +37,10 @@ def show(subject: Subject) -> Taken:
         key = (*subject.key, options, fill)
         results = st.session_state.setdefault("_attention_measured", {})
         if asked and key not in results:
-            waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure.progress")
-        with lecture.answer():
+            waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure")
+        if stopped := waiting.was_stopped(key):
+            waiting.say_stopped(stopped, "attention.measure")
+        with lecture.answer("attention.predict.faithfulness"):
             if key in results:
                 draw(results[key])
             else:
@@ -72,9 +74,9 @@ def draw(measured: Faithfulness) -> None:
                                  theme=frame.theme(), x_range=(-1, 101), y_range=y_range, height=290)
             st.plotly_chart(figure, key=f"attention_{name}_figure", config={"displayModeBar": False})
     st.markdown(areas(measured))
-    st.caption(t("attention.measured.caption", pictures=measured.pictures, orders=len(measured.chance.deletion),
-                 seed=SEED, fill=t(f"attention.fill.{measured.fill}"),
-                 empty=f"{measured.curves.deletion[0, -1]:.2f}"))
+    said = t("attention.measured.caption", pictures=measured.pictures, orders=len(measured.chance.deletion),
+             seed=SEED, fill=t(f"attention.fill.{measured.fill}"), empty=f"{measured.curves.deletion[0, -1]:.2f}")
+    st.caption(said + "  \n" + t("attention.measured.end"))
 
 
 def curves_of(measured: Faithfulness, name: str) -> list[Curve]:

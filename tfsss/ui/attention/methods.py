@@ -45,7 +45,7 @@ def show(subject: Subject) -> Taken:
         with st.container(key="controls"):
             options = controls(subject)
         compared = comparison(subject, options)
-        with lecture.answer():
+        with lecture.answer("attention.predict.methods"):
             draw(subject, options)
     rolled_out, explained = rolled(subject, options.of_rollout), relevant(subject, options.class_index)
     st.markdown(target(subject, explained))

@@ -35,7 +35,7 @@ def show(subject: Subject) -> Taken:
                 strength = state.slide("attention", "strength", 0.0, 1.0, 0.6, step=0.05,
                                        help=t("attention.strength.help"))
         found, drawn = outliers(subject.traced, layer), feature_components(subject)
-        with lecture.answer():
+        with lecture.answer("attention.predict.tokens"):
             columns = st.columns(3)
             with columns[0]:
                 draw_norms(subject, found, strength)

@@ -14,6 +14,7 @@ from tfsss.ui.mae.subject import Chosen, Subject
 
 ROOM = "mae"
 SEEDS = 9999
+SHOWN = "_mae_shown"  # the mask that was shown before the visitor painted one
 
 
 def mask_controls(subject: Subject) -> Chosen:
@@ -21,8 +22,9 @@ def mask_controls(subject: Subject) -> Chosen:
     pattern = state.choice(ROOM, "pattern", PATTERNS, help=t("mae.pattern.help"))
     if pattern == "painted":
         return Chosen(pattern=pattern, painted=painted_set(subject))
-    ratio = ratio_control()
-    return Chosen(pattern=pattern, ratio=ratio, seed=seed_control())
+    chosen = Chosen(pattern=pattern, ratio=ratio_control(), seed=seed_control())
+    st.session_state[SHOWN] = chosen
+    return chosen
 
 
 def ratio_control() -> float:
@@ -36,9 +38,15 @@ def seed_control() -> int:
 
 
 def painted_set(subject: Subject) -> str:
-    """The painted patches as text, with buttons that begin it; a mistyped set counts as empty."""
-    text = state.words(ROOM, "painted", max_chars=max(64, len(to_bitmap(np.ones(subject.grid, bool)))),
-                       help=t("mae.painted.help"))
+    """The painted patches as text, with buttons that begin it; a mistyped set counts as empty.
+
+    Until the visitor changes it, it is the mask that was shown.
+    """
+    shown = _text(subject, st.session_state.get(SHOWN, Chosen()))
+    state.follow(ROOM, "painted", shown)
+    st.session_state.setdefault("mae_painted", st.session_state[state.KEPT].get("mae_painted", shown))
+    text = state.words(ROOM, "painted", _text(subject, Chosen()), help=t("mae.painted.help"),
+                       max_chars=max(64, len(to_bitmap(np.ones(subject.grid, bool)))))
     st.button(t("mae.clear"), key="mae_clear", icon=":material/ink_eraser:", on_click=_paint, args=("",))
     st.button(t("mae.centre"), key="mae_centre", icon=":material/center_focus_weak:", on_click=_paint,
               args=(_centre(*subject.grid),))
@@ -48,6 +56,11 @@ def painted_set(subject: Subject) -> str:
         guard.say(error)
         return ""
     return text
+
+
+def _text(subject: Subject, chosen: Chosen) -> str:
+    """A mask as the address has it."""
+    return to_bitmap(subject.guess(chosen)[0].mask)
 
 
 def _paint(text: str) -> None:

@@ -30,7 +30,7 @@ def show(subject: Subject) -> Taken | None:
         st.button(t("mae.again"), key="mae_again", icon=":material/timer:", on_click=_again)
     config = subject.loaded.model.config if shape == THIS else VARIANTS[shape]
     saved, here = savings(config, RATIOS), savings(config, (0.0, ratio))
-    with lecture.answer():
+    with lecture.answer("mae.predict.cost"):
         st.markdown(sentence(here))
         counted, measured = st.columns(2, gap="medium")
         with counted:
@@ -58,7 +58,7 @@ def measure(subject: Subject) -> list[Times] | None:
     key = ("mae_times", *subject.key, st.session_state.get("_mae_run", 0))
     return one_by_one(RATIOS, lambda ratio: cache.computed(
         (*key, ratio), lambda: times(subject.pixels, subject.loaded, (ratio,), repeats=REPEATS)),
-        key=key, words="mae.cost.progress")
+        key=key, words="mae.cost")
 
 
 def sentence(here: Savings) -> str:

@@ -29,7 +29,7 @@ def show(subject: Subject) -> Taken | None:
         shown = state.choice(ROOM, "grid_show", ("pasted", "raw", "masked"))
         first = seed_control()
     seeds = tuple(range(first, first + SEEDS))
-    with lecture.answer():
+    with lecture.answer("mae.predict.grid"):
         rows = rows_of(subject, pattern, seeds)
         if rows is None:
             return None
@@ -51,7 +51,7 @@ def rows_of(subject: Subject, pattern: str, seeds: tuple[int, ...]) -> list[tupl
     key = ("mae_grid", *subject.key, pattern, seeds)
     return one_by_one(RATIOS, lambda ratio: cache.computed_timed(
         (*key, ratio), lambda: ratio_grid(subject.pixels, subject.loaded, (ratio,), seeds, pattern=pattern)),
-        key=key, words="mae.grid.progress")
+        key=key, words="mae.grid")
 
 
 def pictures_of(row: RatioGrid, shown: str) -> list[np.ndarray]:

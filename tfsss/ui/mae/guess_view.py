@@ -28,7 +28,7 @@ def show(subject: Subject) -> Taken:
         chosen = mask_controls(subject)
     made, forward_ms = subject.guess(chosen)
     filled = subject.fills(chosen, made.mask)
-    with lecture.answer():
+    with lecture.answer("mae.predict.guess"):
         draw(subject, chosen, made, filled)
     return taken(chosen, made, filled, forward_ms)
 

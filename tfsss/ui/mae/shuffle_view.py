@@ -37,7 +37,7 @@ def show(subject: Subject) -> Taken:
         seed = seed_control()
     number = step_control()
     steps = cache.computed(("mae_shuffle", grid, keep, seed), lambda: shuffle_steps(grid, keep, seed=seed))
-    with lecture.answer():
+    with lecture.answer("mae.predict.shuffle"):
         st.markdown(step_words(steps, number))
         stage, table = st.columns(2, gap="medium")
         with stage:

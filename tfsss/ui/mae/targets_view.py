@@ -27,7 +27,7 @@ def show(subject: Subject) -> Taken:
         perfect = state.switch(ROOM, "perfect", help=t("mae.perfect.help"))
     made, _ = subject.guess(chosen)
     back, forward_ms = subject.ways_back(chosen, perfect)
-    with lecture.answer():
+    with lecture.answer("mae.predict.targets"):
         st.html(figures([*target_panels(subject, back), *way_panels(subject, made, back, shown)], across=4, side=196))
         st.caption(t(f"mae.targets.by.{back.guessed_by.replace(', ', '_')}"))
     lines = mask_lines(chosen) + TARGETS_LINES.format(perfect=perfect, show=shown, end=END)

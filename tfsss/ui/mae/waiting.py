@@ -17,7 +17,7 @@ PATIENCE_S = 1.0
 def one_by_one(items: Sequence[Any], compute: Callable[[Any], Any], *, key: tuple, words: str) -> list | None:
     """`compute` for each item; it keeps what it makes in a cache, where the next run of the script finds it.
 
-    Args:    key: of all of it; words: id of the sentence, with fields done, total, left.
+    Args:    key: of all of it; words: as of `waiting.Asked`.
     Returns: the results, or None while they are computed, and when the visitor stopped it: then a button goes on.
     """
     def work(progress: waiting.Progress) -> None:
@@ -27,9 +27,11 @@ def one_by_one(items: Sequence[Any], compute: Callable[[Any], Any], *, key: tupl
 
     if waiting.is_asked(key):
         return None
-    if waiting.was_stopped(key):
-        if st.button(t("mae.go_on"), key="mae_go_on", icon=":material/play_arrow:"):
-            waiting.ask(key, work, words)
+    if stopped := waiting.was_stopped(key):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(t("mae.go_on"), key="mae_go_on", icon=":material/play_arrow:"):
+                waiting.ask(key, work, words)
+            waiting.say_stopped(stopped, words)
         return None
     started, made = time.perf_counter(), []
     for item in items:

@@ -15,7 +15,8 @@ from tfsss.ui import cache, lecture, state
 from tfsss.ui.language import t
 from tfsss.ui.masks import minilm_view, show, typed
 from tfsss.ui.masks.head_tables import attention, conventions, layer_head, short, weights_map
-from tfsss.ui.masks.show import Taken, across, say
+from tfsss.ui.masks.show import Taken, say
+from tfsss.ui.masks.together import together
 from tfsss.ui.masks.typed import Given
 
 MODELS = ("strings", "minilm")
@@ -77,7 +78,7 @@ def _strings(above: DeltaGenerator, below: DeltaGenerator, stage: str, site: mas
     one = strings.one_head(given.run(), site, layer, head, given.pair)
     html, tables = {"ids": lambda: _ids(given), "attention": lambda: attention(made, one),
                     "mask": lambda: conventions(made, given.pair, (one.queries, one.keys))}[stage]()
-    with lecture.answer():
+    with lecture.answer("masks.predict.masks"):
         st.html(show.room(html, _answers(given) if stage == "attention" else ""))
     lines = start(given) + ATTENTION.format(site=site, layer=layer, head=head, pair=given.pair)
     return given, Taken(tables=tables, lines=lines, arrays=lambda: arrays_of(
@@ -100,10 +101,10 @@ def blocked() -> tuple[Given, Taken]:
     html = say(t("masks.blocked.says" if rows.rows.any() else "masks.blocked.nobody", count=int(rows.rows.sum()),
                  total=len(rows.rows), mask=typed.said(FULLY_BLOCKED[site]), slipped=f"{100 * forbidden:.0f}"),
                count=int(rows.rows.sum()))
-    html += f'<div class="tight">{across(*tables)}</div>{show.bar(tables[1], t("masks.weights"))}'
+    html += together(*tables) + show.bar(tables[1], t("masks.weights"))
     if rows.rows.any():
         html += show.table(_outcome(rows), wide=True) + say(t("masks.blocked.remedy"))
-    with lecture.answer():
+    with lecture.answer("masks.predict.blocked"):
         st.html(show.room(html))
     lines = start(given) + BLOCKED.format(site=site, layer=layer, head=head, pair=given.pair, rules=FULLY_BLOCKED[site])
     return given, Taken(tables=[tables[:2], tables[2:]], lines=lines, arrays=lambda: arrays_of(blocked=rows))

@@ -12,9 +12,8 @@ from tfsss.figures.numbers import Numbers
 from tfsss.ui import state
 from tfsss.ui.language import t
 from tfsss.ui.masks import show, typed
-from tfsss.ui.masks.show import across, say
-
-MOST_NARROW = 8  # columns of three tables that have room in one row, 1280 pixels wide; with more, cells are tight
+from tfsss.ui.masks.show import say
+from tfsss.ui.masks.together import together
 
 
 def layer_head(place: DeltaGenerator, depth: int, heads: int) -> tuple[int, int]:
@@ -38,7 +37,7 @@ def conventions(made: masks.Mask, row: int, names: tuple[tuple[str, ...], tuple[
                               roles=("query", "key"), shape=str(tensor.dtype)))
     html = say(t("masks.mask.says", mask=typed.said(made.groups), made=made.shape, shape=made.allowed.shape,
                  rows=int(made.blocked_rows[row].sum())), shape=made.shape)
-    return html + f'<div class="tight">{across(*tables)}</div>' + say(t("masks.mask.who")), [tables[:2], tables[2:]]
+    return html + together(*tables) + say(t("masks.mask.who")), [tables[:2], tables[2:]]
 
 
 def attention(made: masks.Mask, one: OneHead) -> tuple[str, list]:
@@ -53,8 +52,7 @@ def attention(made: masks.Mask, one: OneHead) -> tuple[str, list]:
     off = int((one.allowed & (one.weights < 0.005)).sum())
     html = say(t("masks.attention.says", mask=typed.said(made.groups), blocked=int((~one.allowed).sum()),
                  cells=one.allowed.size, zero=off), blocked=int((~one.allowed).sum()))
-    room = "tight" if len(one.keys) > MOST_NARROW else "narrow"
-    html += f'<div class="{room}">{across(scores, masked, weights)}</div>'
+    html += together(scores, masked, weights)
     html += f'<div class="across">{show.bar(scores, t("masks.scaled"))}{show.bar(weights, t("masks.weights"))}</div>'
     return html, [[scores, masked], [weights]]
 

@@ -13,7 +13,8 @@ from tfsss.ui.language import t
 from tfsss.ui.masks import show, typed
 from tfsss.ui.masks.batch_view import start
 from tfsss.ui.masks.head_tables import short
-from tfsss.ui.masks.show import Taken, across, say
+from tfsss.ui.masks.show import Taken, say
+from tfsss.ui.masks.together import together
 from tfsss.ui.masks.typed import Given
 
 LINES = """found = leaks(loaded, pairs, "{site}", {pair}, groups)
@@ -39,9 +40,9 @@ def view() -> tuple[Given, Taken]:
         with right:
             token = _token(found)
     tables = _tables(found, token)
-    with lecture.answer():
+    with lecture.answer("masks.predict.leak"):
         st.html(show.room(_verdict(found, token, typed.said(groups[site])),
-                          f'<div class="narrow">{across(*tables)}</div>', show.bar(tables[1], t("masks.change")),
+                          together(*tables), show.bar(tables[1], t("masks.change")),
                           say(t(f"masks.leak.{site}"))))
     return given, Taken(tables=[tables], arrays=lambda: arrays_of(leaks=found),
                         lines=start(given) + LINES.format(site=site, pair=given.pair))

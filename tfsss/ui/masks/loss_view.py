@@ -45,7 +45,7 @@ def view() -> tuple[Given, Taken]:
                        classes=done.logits.shape[-1], logits=loss.shapes[0], wanted=loss.shapes[1]))
     if loss.losses[loss.counted].max() < 0.01:
         sentences += say(t("masks.loss.hint"))
-    with lecture.answer():
+    with lecture.answer("masks.predict.loss"):
         st.html(show.room(f'<div class="across"><div>{show.table(places, wide=True)}</div></div>',
                           f'<div class="across"><div>{show.table(losses, wide=True)}</div></div>',
                           show.bar(losses, t("masks.loss.unit"), "masks.not_counted"), sentences))

@@ -76,7 +76,7 @@ def sandbox(above: DeltaGenerator, below: DeltaGenerator, stage: str) -> tuple[G
     one = text.one_head(reading, layer, head, row)
     html, tables = {"ids": lambda: _ids(reading, row), "attention": lambda: attention(reading.mask, one),
                     "mask": lambda: conventions(reading.mask, row, (one.queries, one.keys))}[stage]()
-    with lecture.answer():
+    with lecture.answer("masks.predict.masks"):
         st.html(show.room(html))
     return Given(loaded=loaded, ms=ms), Taken(
         tables=tables, imports=IMPORTS,

@@ -69,7 +69,7 @@ def view() -> Taken:
                         allowed=allowed))
     walk = Walk(shown=shown, i=i, j=j)
     html, tables = DRAW[step](walk)
-    with lecture.answer():
+    with lecture.answer(f"masks.predict.attention.{step}"):
         st.html(show.room(say(t(f"masks.step.{step}.says", seed=options["seed"], d=shown.x.shape[1],
                                 root=f"{shown.whole.divisor:g}", heads=options["heads"])), html))
     mask = f"np.tri({len(words)}, dtype=bool)" if options["causal"] else "None"

@@ -18,7 +18,6 @@ from tfsss.ui import frame
 from tfsss.ui.language import t
 
 STYLE = Path(__file__).with_name("masks.css")
-MOST_READABLE = 13  # columns; a wider table shows its numbers to the pointer only
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,19 +39,16 @@ def room(*parts: str) -> str:
 
 
 def table(numbers: Numbers, *, wide: bool = False) -> str:
-    """One table with its name and shape.  Args: wide: it may show numbers in any number of columns."""
-    columns = numbers.values.shape[1]
-    silent = columns > MOST_READABLE and not wide
+    """One table with its name and shape.  Args: wide: names of rows are never shortened."""
     head = _line([_name(name, numbers.roles[1], column=True) for name in numbers.columns], bool(numbers.rows))
     colours, may, body = numbers.colours(), numbers.may(), []
     for i, line in enumerate(numbers.texts()):
         cells = [_name(numbers.rows[i], numbers.roles[0])] if numbers.rows else []
         for j, words in enumerate(line):
-            cells.append(_cell(words, colours and colours[i][j], bool(may[i, j]), j == numbers.column,
-                               _where(numbers, i, j) if silent else ""))
+            cells.append(_cell(words, colours and colours[i][j], bool(may[i, j]), j == numbers.column))
         body.append(f'<tr class="{"marked" if i == numbers.row else ""}">{"".join(cells)}</tr>')
     shape = f" <code>{escape(numbers.shape)}</code>" if numbers.shape else ""
-    return (f'<figure class="{"silent" if silent else "wide" if wide else ""}"><figcaption><b class="{numbers.role}">'
+    return (f'<figure class="{"wide" if wide else ""}"><figcaption><b class="{numbers.role}">'
             f'{escape(numbers.title)}</b>{shape}</figcaption><div class="scroll"><table aria-label="'
             f'{escape(numbers.title)}">{head if numbers.columns else ""}{"".join(body)}</table></div></figure>')
 
@@ -111,13 +107,7 @@ def _line(cells: list[str], named: bool) -> str:
     return f'<tr>{"<th></th>" if named else ""}{"".join(cells)}</tr>'
 
 
-def _where(numbers: Numbers, i: int, j: int) -> str:
-    down, right = (names[at] if names else at for names, at in ((numbers.rows, i), (numbers.columns, j)))
-    return f"{i} {down} → {j} {right}: "
-
-
-def _cell(words: str, colour: str | None, may: bool, marked: bool, silent: str) -> str:
+def _cell(words: str, colour: str | None, may: bool, marked: bool) -> str:
     kinds = [kind for kind, holds in (("nan", words == "NaN"), ("blocked", not may), ("marked", marked)) if holds]
     style = f' style="background:{colour};color:{ink(colour)}"' if colour and may and words != "NaN" else ""
-    title = f' title="{escape(silent + words)}"' if silent else ""
-    return f'<td class="{" ".join(kinds)}"{style}{title}>{"" if silent else escape(words)}</td>'
+    return f'<td class="{" ".join(kinds)}"{style}>{escape(words)}</td>'

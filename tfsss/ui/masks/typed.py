@@ -74,16 +74,9 @@ def batch(place_for_more: bool = False) -> tuple[Batch, DeltaGenerator | None]:
         place = st.container()
     made = masks.batch(sources, targets or None)
     with place:
-        made_pair = state.choice(ROOM, "pair", [str(number) for number in range(masks.MOST_STRINGS)], kind="select",
-                                 show=lambda number: _pair_name(made, int(number)))
-    if int(made_pair) >= len(made.sources):
-        st.caption(t("masks.no_such_pair", pair=made_pair, last=len(made.sources) - 1))
+        state.choice(ROOM, "pair", [str(number) for number in range(len(made.sources))], kind="select",
+                     show=lambda number: _pair_name(made, int(number)))
     return made, *(more or [None])
-
-
-def pair_of(made: Batch) -> int:
-    """The chosen pair, or the last one."""
-    return min(int(st.session_state["masks_pair"]), len(made.sources) - 1)
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -109,12 +102,14 @@ def rules(chosen: Site) -> Mapping[Site, Groups]:
             second = _group(chosen, "or", ())
         st.button(t("masks.ordinary"), key="masks_reset", on_click=_reset, args=(chosen,), type="tertiary",
                   icon=":material/restart_alt:", disabled=(first, second) == (ordinary, ()))
+    state.note("masks_rules", t("masks.all"), said(_groups(first, second)))
     return groups | {chosen: _groups(first, second)}
 
 
 def given(made: Batch, groups: Mapping[Site, Groups] = ORDINARY) -> Given:
     """The batch for the trained encoder-decoder."""
-    return Given(loaded=cache.model(weights.best("transformer")), batch=made, groups=groups, pair=pair_of(made))
+    return Given(loaded=cache.model(weights.best("transformer")), batch=made, groups=groups,
+                 pair=int(st.session_state["masks_pair"]))
 
 
 def said(groups: Groups) -> str:
@@ -126,8 +121,7 @@ def said(groups: Groups) -> str:
 
 
 def _pair_name(made: Batch, number: int) -> str:
-    known = number < len(made.sources)
-    return f"{number}: {made.sources[number]} → {made.targets[number]}" if known else f"{number}: –"
+    return f"{number}: {made.sources[number]} → {made.targets[number]}"
 
 
 def _names(chosen: Site, part: str) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def show(subject: Subject) -> Taken:
         query = state.number(ROOM, "from", 0, small**2 - 1, small**2 - 1)
         key = state.number(ROOM, "to", 0, small**2 - 1, 1)
     steps = relative_steps((small, small))
-    with lecture.answer():
+    with lecture.answer("swin.predict.bias"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             st.html(note(t("swin.bias.tables")) + tables(subject, biases, block, head))

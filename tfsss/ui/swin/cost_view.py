@@ -42,7 +42,7 @@ def show(subject: Subject) -> Taken:
     made = cache.computed(("swin_costs", window, channels, patch),
                           lambda: costs(patch_size=patch, channels=channels, window=window))
     at = SIZES.index(side)
-    with lecture.answer():
+    with lecture.answer("swin.predict.cost"):
         left, right = st.columns([5, 4], gap="medium")
         with left:
             alt = t("swin.cost.alt", side=side, everyone=millions(made.global_total[at]),

@@ -48,7 +48,7 @@ def show(subject: Subject) -> Taken:
     side = subject.loaded.entry.input_size
     whole = cache.computed(("swin_stages", subject.loaded.entry.id),
                            lambda: stage_costs(subject.loaded.model.config, side, side))
-    with lecture.answer():
+    with lecture.answer("swin.predict.merging"):
         left, right = st.columns([1, 1], gap="large")
         with left:
             st.html(note(t("swin.merge.map", rows=rows, columns=columns, c=channels)) + map_table(made, at))

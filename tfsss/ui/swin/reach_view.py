@@ -74,7 +74,7 @@ def show(subject: Subject) -> Taken:
             token = state.number(ROOM, "token", 0, cut.grid[0] * cut.grid[1] - 1, None, help=t("swin.token.help"))
     gy, gx = cut.grid
     pinned = gy // 2 * gx + gx // 2 if token is None else token
-    with lecture.answer():
+    with lecture.answer("swin.predict.reach"):
         left, right = st.columns([1, 2], gap="medium")
         with left:
             st.html(note(t("swin.reach.click")))

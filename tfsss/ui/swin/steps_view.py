@@ -43,7 +43,7 @@ def show(subject: Subject) -> Taken:
     number = steps_row(STEPS)
     made = cut.windows()
     name = STEPS[number]
-    with lecture.answer(), beside("steps", 4, 3):
+    with lecture.answer("swin.predict.steps"), beside("steps", 4, 3):
         with st.container(key="swin_side"):
             looked = step_panels.controls(name, subject, made)
             step_panels.show(name, subject, cut, made, looked)

@@ -28,7 +28,7 @@ FIELDS = {name: f"{{{name}}}" for name in ("row", "column", "rows", "columns")} 
 def single(subject: Subject) -> Taken:
     """One text."""
     with st.container(key="controls"):
-        places = st.columns([3.55, 1.6, 2.15, 1.75, 2], vertical_alignment="bottom")
+        places = st.columns([3.3, 1.55, 2.1, 2.1, 2], vertical_alignment="bottom")
         with places[0]:
             typed = controls.first()
         with places[1]:
@@ -43,7 +43,7 @@ def single(subject: Subject) -> Taken:
             draw = state.choice(ROOM, "draw", ("cells", "lines"), hide_label=True)
     reading, forward_ms = subject.read(pieces)
     one = text.one_head(reading, layer, head)
-    with lecture.answer():
+    with lecture.answer("text.predict.attention"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             draw_head(subject, reading, (layer, head), names, pinned, draw=draw)
@@ -58,7 +58,7 @@ def single(subject: Subject) -> Taken:
 def paired(subject: Subject) -> Taken:
     """Two texts in one sequence, told apart by [SEP] and by their segments."""
     with st.container(key="controls"):
-        one, other, places = controls.two(2.2, 1.6)
+        one, other, places = controls.two(2.45, 1.8)
         with places[0]:
             layer, head = controls.layer_head(subject)
         pieces = wordpieces.pieces(one, other)
@@ -67,7 +67,7 @@ def paired(subject: Subject) -> Taken:
             pinned = controls.token(names)
     made, forward_ms = subject.pair(pieces)
     chosen = text.one_head(made.reading, layer, head)
-    with lecture.answer():
+    with lecture.answer("text.predict.pair"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             split = int((made.reading.segments[0] == 0).sum())

@@ -7,6 +7,7 @@ import streamlit as st
 
 from tfsss.data.wordpieces import pieces
 from tfsss.explain.arrays import arrays_of
+from tfsss.explain.text import words_among
 from tfsss.explain.text_vectors import Comparison
 from tfsss.figures.numbers import Numbers, written
 from tfsss.ui import lecture, state
@@ -31,7 +32,7 @@ def show(subject: Subject) -> Taken:
             after = state.slide(ROOM, "after", 0, depth, depth, help=t("text.after.help"))
     both = [pieces(text) for text in texts]
     made, forward_ms = subject.compare(*both)
-    with lecture.answer():
+    with lecture.answer("text.predict.compare"):
         left, right = st.columns([6, 5], gap="medium")
         with left:
             draw(subject, made, *map(labels, both), after)
@@ -53,10 +54,12 @@ def show(subject: Subject) -> Taken:
 
 def draw(subject: Subject, made: Comparison, rows: tuple[str, ...], columns: tuple[str, ...], after: int) -> None:
     """First text down, second text across."""
-    inner = made.between[after][1:-1, 1:-1]  # without [CLS] and [SEP]
+    nearest = made.between[after][:, 1:-1].max(axis=1)  # without [CLS] and [SEP]
+    ids = made.reading.ids[0, :len(rows)]
+    first = int(np.where(words_among(rows, ids), nearest, -np.inf).argmax())
     words = map_text(language()) | {name: t(f"text.between.{name}", **FIELDS) for name in ROLES}
     token_map(TokenMap(values=made.between[after], rows=rows, columns=columns, scale="signed",
-                       row_ids=made.reading.ids[0, :len(rows)], first=1 + int(inner.max(axis=1).argmax())),
+                       row_ids=ids, first=first),
               key="text_between", text=words, unit=t("text.between.unit"), badge=subject.badge, width=SIDE,
               title=t("text.between", after=after))
 

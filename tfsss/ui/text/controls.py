@@ -86,7 +86,10 @@ def token(names: Sequence[str]) -> int | None:
     shown = [t("text.token.none"), *(f"{place}: {name}" for place, name in enumerate(names))]
     chosen = state.choice(ROOM, "token", options, kind="select", help=t("text.token.help"),
                           show=dict(zip(options, shown, strict=True)).get)
-    return None if chosen == NONE else int(chosen)
+    if chosen == NONE:
+        st.session_state[state.NOTES].pop(f"{ROOM}_token")  # nobody points at anything in a picture taken away
+        return None
+    return int(chosen)
 
 
 def pin(place: int | None) -> None:

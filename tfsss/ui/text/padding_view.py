@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.data.wordpieces import pieces
+from tfsss.explain import text
 from tfsss.explain.arrays import arrays_of
 from tfsss.explain.text_vectors import Padding
 from tfsss.figures.numbers import Numbers, written
@@ -24,14 +25,14 @@ MOST_EXTRA = 16
 def show(subject: Subject) -> Taken:
     """The view."""
     with st.container(key="controls"):
-        first, second, places = controls.two(2.2, 1.8)
+        first, second, places = controls.two(2.45, 1.7)
         with places[0]:
             layer, head = controls.layer_head(subject)
         with places[1]:
             extra = state.slide(ROOM, "extra", 0, MOST_EXTRA, 0, help=t("text.extra.help"))
-    both = [pieces(text) for text in (first, second)]
+    both = [pieces(each) for each in (first, second)]
     made, forward_ms = subject.padding(*both, extra)
-    with lecture.answer():
+    with lecture.answer("text.predict.padding"):
         if made.added:
             draw(subject, made, labels(both[made.row]), (layer, head))
         else:
@@ -57,7 +58,8 @@ def draw(subject: Subject, made: Padding, names: tuple[str, ...], place: tuple[i
         with column:
             allowed = getattr(made, name).mask.allowed[made.row, :made.count]
             token_map(TokenMap(values=values, rows=names, columns=columns, allowed=allowed, vmax=vmax,
-                               row_ids=made.masked.ids[made.row, :made.count]),
+                               row_ids=made.masked.ids[made.row, :made.count],
+                               first=text.striking(made.masked, layer, head, made.row)),
                       key=f"text_{name}", text=words, unit=t("text.weight"), badge=subject.badge, width=SIDE,
                       title=t(f"text.padding.{name}", layer=layer, head=head))
     st.html(tables.room(
