@@ -4,6 +4,7 @@ import streamlit as st
 
 from tfsss.ui import downloads, frame, lecture
 from tfsss.ui.foot import Foot
+from tfsss.ui.language import t
 from tfsss.ui.position import biases, controls, encodings, grids, pairs, turning
 from tfsss.ui.position.show import STYLE
 
@@ -14,22 +15,29 @@ DRAW = {
 }
 
 
+@st.fragment
+def body() -> None:
+    """What another kind or view changes."""
+    kind, view = controls.choose_view()
+    about = t("app.setting", label=t("position.kind"), value=t(f"position.kind.{kind}"))
+    foot = Foot("position", view, about=about, picture=False)
+    stage(kind, view, foot)
+    foot.take_away()
+    frame.look("position", view)
+
+
 @st.fragment(key="stage")
-def stage(foot: Foot) -> None:
+def stage(kind: str, view: str, foot: Foot) -> None:
     """What a control changes."""
     with foot.drawing(), st.container(key="stage"):
-        chosen = controls.choose()
-        foot.of(chosen.view)
+        chosen = controls.choose(kind, view)
         entry = controls.entry_of(chosen)
-        with lecture.answer(f"position.predict.{chosen.view}"):
-            drawn = DRAW[chosen.view](chosen)
+        with lecture.answer(f"position.predict.{view}"):
+            drawn = DRAW[view](chosen)
         offers = downloads.downloads("position", png=drawn.png, arrays=drawn.arrays, script=drawn.script)
         foot.ran(entry, None, offers)
 
 
 frame.title("position")
 st.html(STYLE)
-foot = Foot("position", picture=False)
-stage(foot)
-foot.take_away()
-frame.look("position", foot.view)
+body()

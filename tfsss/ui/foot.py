@@ -23,19 +23,14 @@ from tfsss.weights.registry import Entry
 class Foot:
     """What a stage and the rest of its page share: made by the page, filled by each run of the stage."""
 
-    def __init__(self, room: str, view: str | None = None, *, picture: bool = True) -> None:
-        """Args:    room: the page's texts. view: None = the page has none, or its stage chooses it, see `of`.
+    def __init__(self, room: str, view: str | None = None, *, about: str = "", picture: bool = True) -> None:
+        """Args:    room: the page's texts. view: None = the page has none.
+                    about: what else is chosen outside of the stage, in words.
                     picture: whether what is drawn depends on the visitor's picture.
         """
-        self.room, self.view, self.picture = room, view, picture
+        self.room, self.view, self.about, self.picture = room, view, about, picture
         self.offers: Sequence[Download] = ()
         self.offered: int | None = None  # how many of them are on the page; None = it has not been drawn yet
-
-    def of(self, view: str) -> None:
-        """The view that the stage has chosen; another one needs what the rest of the page says of it."""
-        if self.view not in (None, view):
-            st.rerun()
-        self.view = view
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
@@ -71,8 +66,10 @@ class Foot:
         parts = [t(f"{self.room}.name")]
         if self.view is not None:
             parts.append(t(f"{self.room}.view.{self.view}"))
+        if self.about:
+            parts.append(self.about)
         if entry is not None:
-            parts.append(entry.name)
+            parts.append(weights_name(entry))
         if self.picture:
             parts.append(t("app.setting", label=t("app.image"), value=pictures.picture_name()))
         settings = {key: words for key, words in st.session_state[state.NOTES].items() if key != f"{self.room}_view"}

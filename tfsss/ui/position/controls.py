@@ -1,4 +1,4 @@
-"""The Position page's controls: five in a row, the views under them, the rest folded."""
+"""The Position page's controls: the kind and its views, five others in a row under them, the rest folded."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ OPPOSITE = {"learned": "sincos_2d", "relative": "alibi"}  # what a kind is compa
 LATE = ("head", "patch", "query", "key_token")  # their ends depend on the other controls
 FROM_SWIN = ("window_rows", "window_columns", "heads", "seed")  # that a trained bias table leaves no choice of
 MOST_WINDOW, MOST_TRAINED = 18, 40  # sides whose pairs, and whose positions, are still drawn
-MOST_IN_ROW = 4  # controls beside the kind; the rest is folded
+MOST_IN_ROW = 5  # controls; the rest is folded
 BASES = (2, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
-def choose() -> Chosen:
-    """Draw the controls that this kind and view need, and say what they are set to."""
-    row = st.container(key="controls_position")
-    with row:
+def choose_view() -> tuple[str, str]:
+    """Draw the choice of the kind and of its views, and say what is chosen."""
+    with st.container(key="position_which"):
         kind = state.choice(ROOM, "kind", KINDS, kind="select")
-    wanted = st.query_params.get("view")
-    view = state.choice(ROOM, "view", VIEWS[kind], hide_label=True)
+        wanted = st.query_params.get("view")
+        view = state.choice(ROOM, "view", VIEWS[kind], hide_label=True)
     if wanted in {name for names in VIEWS.values() for name in names} - set(VIEWS[kind]):
         st.caption(t("position.no_view", wanted=t(f"position.view.{wanted}"), kind=t(f"position.kind.{kind}"),
                      view=t(f"position.view.{view}")))
+    return kind, view
+
+
+def choose(kind: str, view: str) -> Chosen:
+    """Draw the controls that this kind and view need, and say what they are set to."""
+    row = st.container(key="controls_position")
     values: dict[str, object] = {"kind": kind, "view": view, "other": kind, "weights": ""}
     if view == "compare":
         with row:
