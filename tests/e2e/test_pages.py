@@ -293,3 +293,19 @@ def test_pictures_of_the_pages(visit, tmp_path, name, page, query, theme):
     with Image.open(file) as shot:
         assert shot.size == (1280, 800)
         assert len(shot.convert("RGB").getcolors(2**20) or range(2**20)) > 500  # something is drawn on it
+
+
+def test_controls_keep_their_values_when_a_view_is_left_and_opened_again(visit, wait_idle):
+    """Streamlit keeps the value of a control in a fragment that has gone, and the browser must be told it again."""
+    page = visit("attention", "lang=en&view=methods&fusion=max")
+    for view in ("Tokens", "Methods"):
+        page.get_by_role("radio", name=view, exact=True).click()
+        wait_idle(page)
+    expect(page.get_by_role("radio", name="max", exact=True)).to_have_attribute("aria-checked", "true")
+    page = visit("masks", "lang=en&view=masks")
+    for view in ("Loss per token", "Masks"):
+        page.get_by_role("radio", name=view, exact=True).click()
+        wait_idle(page)
+    for chosen in ("Encoder-decoder", "Encoder self"):
+        expect(page.get_by_role("radio", name=chosen)).to_have_attribute("aria-checked", "true")
+    assert "key padding" in page.locator(".st-key-stage").inner_text().split("Rule:")[1][:40]

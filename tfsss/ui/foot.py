@@ -37,6 +37,7 @@ class Foot:
         """Around a run of the stage: errors become sentences, and the line under the picture is always there."""
         self.started, self.said = time.perf_counter(), False
         st.session_state[state.NOTES] = {}
+        state.begin_stage()
         with guard.guard():
             yield
         if not self.said:

@@ -68,6 +68,9 @@ def look(room: str, view: str | None) -> None:
         kind, *views = name.split(".")
         if kind == "look":
             (others if views and view not in views else own).append(text)
+    if st.session_state["app_predict"]:  # it knows the answers
+        st.expander(t("app.look")).markdown("\n".join(own + others))
+        return
     (tab,) = st.tabs([t("app.look")])
     with tab:
         st.markdown("\n".join(own))

@@ -97,7 +97,7 @@ def attention_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, s
         return overlay_jpeg(pixels, shares, strength=0.62), strongest, float(shares.max())
 
     image, (row, column), largest = cache.computed(("home_attention", loaded.entry.id, picture.digest), draw)
-    words = {"row": row, "column": column, "percent": f"{largest * 100:.1f}", "first": first + 1,
+    words = {"row": row, "column": column, "percent": f"{largest * 100:.1f}", "first": first,
              "query": t(f"home.attention.{query}")}
     return image, "JPEG", t("home.attention.alt", **words), t("home.attention.caption", **words)
 

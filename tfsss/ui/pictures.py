@@ -12,7 +12,7 @@ from streamlit.errors import StreamlitAPIException
 from tfsss.data.images import Picture, bundled, fit, load_image
 from tfsss.errors import InputError
 from tfsss.figures.overlay import jpeg
-from tfsss.ui import cache, guard, state
+from tfsss.ui import cache, guard, state, waiting
 from tfsss.ui.language import t
 from tfsss.ui.thumbs import Thumb, thumbnails
 
@@ -82,8 +82,8 @@ def _record() -> None:
 
 
 def _pick(name: str) -> None:
-    """Another picture: the page's stage runs again, and the sidebar too if it says something about the old one."""
-    said = bool(st.session_state.pop("image_error", None) or current_picture().notes)
+    """Another picture: the page's stage runs again, and all of the page if more of it is about the old one."""
+    said = waiting.is_running() or bool(st.session_state.pop("image_error", None) or current_picture().notes)
     st.session_state["image"] = name
     _record()
     if not said and not current_picture().notes:

@@ -16,14 +16,16 @@ from tfsss.ui.language import t
 
 WRITTEN, KEPT = "_written", "_kept"  # what the app last put into the address; values of controls not on this page
 DEFAULTS = "_defaults"  # of controls whose default depends on the model
+DRAWN = "_drawn"  # keys of the controls that the last run of the page's stage drew, and of those drawn since it began
 NOTES = "_notes"  # what the controls of the page's stage are set to, in words
 
 
-def settle(key: str, name: str, default: object, parse: Callable[[str], object]) -> None:
+def settle(key: str, name: str, default: object, parse: Callable[[str], object], *, drawn: bool = True) -> None:
     """Set `st.session_state[key]` before its widget is made: from the address, or the session, or the default.
 
     Args:    key: of the widget, unique in the app. name: in the address.
              parse: the address's text to a value; raises ValueError for what is no value.
+             drawn: whether the control follows.
     """
     written = st.session_state.setdefault(WRITTEN, {})
     kept = st.session_state.setdefault(KEPT, {})
@@ -36,6 +38,26 @@ def settle(key: str, name: str, default: object, parse: Callable[[str], object])
             st.session_state[key] = kept.get(key, default)
     elif key not in st.session_state:
         st.session_state[key] = kept.get(key, default)
+    if drawn:
+        resend(key)
+
+
+def resend(key: str) -> None:
+    """Before the widget `key` is made: one that comes back is given its value, which Streamlit still has, by assignment.
+
+    Of a widget in a fragment inside another Streamlit keeps the value when the widget goes, and the browser forgets it.
+    Only what was assigned is sent.
+    """
+    before, now = st.session_state.setdefault(DRAWN, (set(), set()))
+    if key in st.session_state and key not in before:
+        st.session_state[key] = st.session_state[key]
+    now.add(key)
+
+
+def begin_stage() -> None:
+    """Before a run of the page's stage draws controls."""
+    _, last = st.session_state.get(DRAWN, (set(), set()))
+    st.session_state[DRAWN] = (last, set())
 
 
 def record(key: str, name: str, value: object, text: str | None) -> None:

@@ -61,6 +61,11 @@ def say_stopped(stopped: Stopped, words: str) -> None:
     st.markdown(t(f"{words}.stopped", done=stopped.done, total=stopped.total) if stopped.total else t("app.stopped"))
 
 
+def is_running() -> bool:
+    """From within a callback: whether what it answers to ends a computation."""
+    return REACHED in st.session_state
+
+
 def was_done(key: tuple) -> bool:
     """Whether it is what was computed last: a cache that forgot it must not make the page ask for ever."""
     return st.session_state.get(DONE) == key
@@ -72,6 +77,7 @@ def run_asked(place: DeltaGenerator) -> None:
     Args:    place: where progress and Stop stand, outside of every fragment.
     """
     asked = st.session_state.pop(ASKED, None)
+    st.session_state.pop(REACHED, None)  # of one that something else ended
     if asked is None:
         return
     with place.container(horizontal=True, vertical_alignment="center"):
@@ -86,10 +92,11 @@ def run_asked(place: DeltaGenerator) -> None:
         bar.progress(done / total, t(f"{asked.words}.progress", done=done, total=total, left=f"{left:.0f}"))
 
     asked.work(progress)
+    del st.session_state[REACHED]
     st.session_state[DONE] = asked.key
     st.rerun()
 
 
 def _stop(key: tuple) -> None:
-    done, total = st.session_state[REACHED]
+    done, total = st.session_state.get(REACHED, (0, 0))
     st.session_state[STOPPED] = Stopped(key=key, done=done, total=total)

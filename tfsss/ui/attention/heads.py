@@ -94,8 +94,8 @@ def settle_query(subject: Subject) -> None:
     """The kind of query and the pinned token agree; whichever the visitor changed last decides."""
     tokens, prefix, middle = subject.traced.weights.shape[-1], subject.traced.num_prefix, subject.traced.grid[1] // 2
     default = "class" if subject.traced.class_token else "mean"
-    state.settle("attention_query", "query", default, str)
-    state.settle("attention_pin", "pin", None, int)
+    state.settle("attention_query", "query", default, str, drawn=False)
+    state.settle("attention_pin", "pin", None, int, drawn=False)
     query, pin = st.session_state["attention_query"], st.session_state["attention_pin"]
     before = st.session_state.get("_attention_pinned")
     if pin is not None and not 0 <= pin < tokens:

@@ -17,6 +17,7 @@ import streamlit as st
 
 from tfsss.errors import TEXT
 from tfsss.figures.color import meaning
+from tfsss.ui import state
 from tfsss.ui.canvas.scene import Panel, pack_scene
 
 __all__ = ["Panel", "Selection", "canvas_text", "pack_scene", "paint_field", "patch_canvas", "pin_field"]
@@ -60,6 +61,7 @@ def pin_field(label: str, *, key: str, tokens: int, help: str | None = None) -> 
     """
     if (st.session_state.get(key) or 0) >= tokens:  # pinned on a larger grid, before another model was chosen
         st.session_state[key] = None
+    state.resend(key)
     return st.number_input(label, value=None, min_value=0, max_value=tokens - 1, step=1, format="%d", key=key,
                            bind="query-params", help=help)
 
@@ -97,12 +99,12 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
         if field is not None:
             st.session_state[field] = st.session_state[key][name][part]
 
-    state = _canvas(
+    sent = _canvas(
         key=key, data=frame(key, scene),
         on_pinned_change=lambda: mirror("pinned", "token", pin_key),
         on_painted_change=lambda: mirror("painted", "bits", paint_key),
     )
-    pin, brush = state.get("pinned") or {}, state.get("painted") or {}
+    pin, brush = sent.get("pinned") or {}, sent.get("painted") or {}
     chosen = Selection(pinned=pinned if pin_key else pin.get("token", pinned),
                        painted=painted if paint_key else brush.get("bits", painted))
     theme = "dark" if st.context.theme.type == "dark" else "light"

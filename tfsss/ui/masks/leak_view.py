@@ -67,7 +67,7 @@ def _tables(found: Leaks, token: int) -> list[Numbers]:
                       **names)
     change = Numbers(title=t("masks.change"), values=found.change, scale="viridis", digits=1,
                      allowed=found.moved | found.reachable, **names)
-    verdict = np.where(found.leaked, "✗", np.where(found.moved, "✓", "·"))
+    verdict = np.where(found.leaked, "×", np.where(found.moved, "✓", "·"))
     judged = Numbers(title=t("masks.judged"), values=verdict, allowed=found.rightful, **names)
     return [applied, change, judged]
 

@@ -157,7 +157,7 @@ def _kept(each: Site) -> Groups:
 
 def _kept_group(each: Site, part: str, default: tuple[str, ...]) -> tuple[str, ...]:
     key, name = _names(each, part)
-    state.settle(key, name, list(default), _parse)
+    state.settle(key, name, list(default), _parse, drawn=False)
     value = tuple(rule for rule in RULES if rule in st.session_state[key])
     state.record(key, name, list(value), None if value == default else ".".join(value) or NOTHING)
     return value
