@@ -43,7 +43,7 @@ def settle(key: str, name: str, default: object, parse: Callable[[str], object],
 
 
 def resend(key: str) -> None:
-    """Before the widget `key` is made: one that comes back is given its value, which Streamlit still has, by assignment.
+    """Before the widget `key` is made: one that comes back is assigned the value that Streamlit still has of it.
 
     Of a widget in a fragment inside another Streamlit keeps the value when the widget goes, and the browser forgets it.
     Only what was assigned is sent.
