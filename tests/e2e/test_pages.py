@@ -195,6 +195,7 @@ def test_a_long_computation_can_be_stopped_and_asked_for_again(visit, wait_idle)
     opened = visit("attention", "view=faithfulness")
     words = sentences("en", "attention")
     opened.locator(".st-key-attention_measure button").click()
+    opened.get_by_text("changed pictures through the model").wait_for(timeout=20_000)  # a part of it is done
     opened.locator(".st-key-stop_asked button").click()
     expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
     wait_idle(opened)
@@ -204,6 +205,17 @@ def test_a_long_computation_can_be_stopped_and_asked_for_again(visit, wait_idle)
     opened.get_by_text(words["areas"], exact=True).first.wait_for(timeout=60_000)
     expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
     expect(opened.get_by_text("Stopped after")).to_have_count(0)
+
+
+def test_another_picture_ends_what_is_being_measured(visit, wait_idle):
+    opened = visit("attention", "view=faithfulness")
+    opened.locator(".st-key-attention_measure button").click()
+    opened.locator(".st-key-stop_asked button").wait_for()
+    opened.get_by_role("radio", name=sentences("en", "images")["name.coffee"]).check()
+    expect(opened.locator(".st-key-stop_asked")).to_have_count(0, timeout=20_000)
+    wait_idle(opened)
+    expect(opened.get_by_role("progressbar")).to_have_count(0)
+    assert "image=coffee" in opened.url
 
 
 @pytest.mark.parametrize(("page", "query"), [("text", "lang=zh"), ("mae", "lang=en")])
