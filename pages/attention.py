@@ -4,7 +4,7 @@ import streamlit as st
 
 from tfsss.ui import frame, state, waiting
 from tfsss.ui.attention import distances, heads, measured, methods, subject, taking, tokens
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 
 VIEWS = {"heads": heads, "methods": methods, "faithfulness": measured, "distances": distances, "tokens": tokens}
 
@@ -12,11 +12,7 @@ VIEWS = {"heads": heads, "methods": methods, "faithfulness": measured, "distance
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view = state.choice("attention", "view", list(VIEWS), hide_label=True)
-    foot = Foot("attention", view)
-    stage(view, foot)
-    foot.take_away()
-    frame.look("attention", view)
+    around(stage, "attention", state.choice("attention", "view", list(VIEWS), hide_label=True))
 
 
 @st.fragment(key="stage")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfsss.ui import frame, state, waiting
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 from tfsss.ui.mae import cost_view, grid_view, guess_view, shuffle_view, subject, taking, targets_view
 from tfsss.ui.mae.panels import STYLE
 
@@ -13,11 +13,7 @@ VIEWS = {"guess": guess_view, "shuffle": shuffle_view, "targets": targets_view, 
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view = state.choice("mae", "view", list(VIEWS), hide_label=True)
-    foot = Foot("mae", view)
-    stage(view, foot)
-    foot.take_away()
-    frame.look("mae", view)
+    around(stage, "mae", state.choice("mae", "view", list(VIEWS), hide_label=True))
 
 
 @st.fragment(key="stage")

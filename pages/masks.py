@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfsss.ui import chooser, downloads, frame
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 from tfsss.ui.language import t
 from tfsss.ui.masks import batch_view, leak_view, loss_view, sentence_view, show, taking
 from tfsss.ui.state import choice
@@ -14,11 +14,7 @@ VIEWS = {"masks": batch_view.sandbox, "blocked": batch_view.blocked, "leak": lea
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view = choice("masks", "view", ["attention", *VIEWS], hide_label=True)
-    foot = Foot("masks", view, picture=False)
-    stage(view, foot)
-    foot.take_away()
-    frame.look("masks", view)
+    around(stage, "masks", choice("masks", "view", ["attention", *VIEWS], hide_label=True), picture=False)
 
 
 @st.fragment(key="stage")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfsss.ui import downloads, frame, lecture
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 from tfsss.ui.patches import pieces
 from tfsss.ui.patches.cut_view import choose_patch
 from tfsss.ui.patches.cut_view import show as cut_view
@@ -15,11 +15,7 @@ from tfsss.ui.patches.weights_view import choose_range, filters_view, table_view
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view = choose_view()
-    foot = Foot("patches", view)
-    stage(view, foot)
-    foot.take_away()
-    frame.look("patches", view)
+    around(stage, "patches", choose_view())
 
 
 @st.fragment(key="stage")

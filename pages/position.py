@@ -1,9 +1,11 @@
 """How does attention know where a token is?  Seven answers: their numbers, what they make alike, and where they end."""
 
+from functools import partial
+
 import streamlit as st
 
 from tfsss.ui import downloads, frame, lecture
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 from tfsss.ui.language import t
 from tfsss.ui.position import biases, controls, encodings, grids, pairs, turning
 from tfsss.ui.position.show import STYLE
@@ -20,10 +22,7 @@ def body() -> None:
     """What another kind or view changes."""
     kind, view = controls.choose_view()
     about = t("app.setting", label=t("position.kind"), value=t(f"position.kind.{kind}"))
-    foot = Foot("position", view, about=about, picture=False)
-    stage(kind, view, foot)
-    foot.take_away()
-    frame.look("position", view)
+    around(partial(stage, kind), "position", view, about=about, picture=False)
 
 
 @st.fragment(key="stage")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfsss.ui import frame, state
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 from tfsss.ui.swin import bias_view, cost_view, merging_view, reach_view, steps_view, subject, taking
 from tfsss.ui.swin.pieces import STYLE
 
@@ -13,11 +13,7 @@ VIEWS = {"steps": steps_view, "reach": reach_view, "bias": bias_view, "merging":
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view = state.choice("swin", "view", list(VIEWS), hide_label=True)
-    foot = Foot("swin", view)
-    stage(view, foot)
-    foot.take_away()
-    frame.look("swin", view)
+    around(stage, "swin", state.choice("swin", "view", list(VIEWS), hide_label=True))
 
 
 @st.fragment(key="stage")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfsss.ui import frame, state
-from tfsss.ui.foot import Foot
+from tfsss.ui.foot import Foot, around
 from tfsss.ui.masks import show
 from tfsss.ui.text import attention_view, compare_view, padding_view, subject, taking
 
@@ -14,11 +14,7 @@ VIEWS = {"attention": attention_view.single, "pair": attention_view.paired, "pad
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    view = state.choice("text", "view", list(VIEWS), hide_label=True)
-    foot = Foot("text", view, picture=False)
-    stage(view, foot)
-    foot.take_away()
-    frame.look("text", view)
+    around(stage, "text", state.choice("text", "view", list(VIEWS), hide_label=True), picture=False)
 
 
 @st.fragment(key="stage")

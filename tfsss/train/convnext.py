@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from tfsss.models.convnext import VARIANTS, ConvNeXt
-from tfsss.train.classify import Augmentation, photo_classes
-from tfsss.train.engine import Plan
-from tfsss.train.recipe import Recipe
+from tfsss.train.classify import small_first
 
-RECIPE = Recipe(
-    weights_id="convnext_photos112",
-    model=ConvNeXt,
-    config=VARIANTS["small_112"],
-    task=partial(photo_classes, augmentation=Augmentation(
-        smallest_crop=0.25, colour=0.3, label_smoothing=0.1, sizes=((0, 56), (5000, 112)))),
-    plan=Plan(steps=6000, batch_size=64, lr=2e-3, warmup=200, hold=3000, optimiser="muon", ema=0.998),
-)
+RECIPE = small_first("convnext_photos112", ConvNeXt, VARIANTS["small_112"])

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.figures import caption
-from tfsss.figures.color import Theme
+from tfsss.ui import frame
 from tfsss.ui.language import language, sentences, t
 
 
@@ -59,7 +59,7 @@ def downloads(room: str, *, png: Callable[[], bytes], arrays: Callable[[], Mappi
 
 def captioned(offers: Sequence[Download], words: str) -> list[Download]:
     """The same downloads, the picture with words under it."""
-    theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
+    theme = frame.theme()  # now: the bytes are made outside of any run
     return [replace(offer, make=lambda offer=offer: caption.captioned(offer.make(), words, theme=theme))
             if offer.kind == "png" else offer for offer in offers]
 

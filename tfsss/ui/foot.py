@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import streamlit as st
 
-from tfsss.ui import guard, pictures, state
+from tfsss.ui import frame, guard, pictures, state
 from tfsss.ui.downloads import Download, captioned
 from tfsss.ui.language import t, weights_name
 from tfsss.weights.registry import Entry
@@ -84,3 +84,14 @@ class Foot:
                     t("app.download"), icon=":material/download:"):
                 for place, offer in enumerate(self.offers):
                     replace(offer, make=lambda place=place: self.offers[place].make()).button()
+
+
+def around(stage: Callable[[str, Foot], None], room: str, view: str, *, about: str = "", picture: bool = True) -> None:
+    """What stands under a page's choice of view: its stage, the downloads, and what to notice.
+
+    Args:    stage: draws what the view shows; the rest as of `Foot`.
+    """
+    foot = Foot(room, view, about=about, picture=picture)
+    stage(view, foot)
+    foot.take_away()
+    frame.look(room, view)

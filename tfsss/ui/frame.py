@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -19,7 +18,7 @@ STYLE = Path(__file__).with_name("style.css")
 
 def begin(page_id: str) -> None:
     """The style and the sidebar's controls, shared by all pages; `settle_language` has run before."""
-    st.session_state["_started"] = time.perf_counter()
+    st.session_state["_started"] = True
     st.html(STYLE)
     with st.sidebar:
         choose_language()

@@ -45,7 +45,7 @@ def table(numbers: Numbers, *, wide: bool = False) -> str:
     for i, line in enumerate(numbers.texts()):
         cells = [_name(numbers.rows[i], numbers.roles[0])] if numbers.rows else []
         for j, words in enumerate(line):
-            cells.append(_cell(words, colours and colours[i][j], bool(may[i, j]), j == numbers.column))
+            cells.append(cell(words, colours and colours[i][j], bool(may[i, j]), j == numbers.column))
         body.append(f'<tr class="{"marked" if i == numbers.row else ""}">{"".join(cells)}</tr>')
     shape = f" <code>{escape(numbers.shape)}</code>" if numbers.shape else ""
     return (f'<figure class="{"wide" if wide else ""}"><figcaption><b class="{numbers.role}">'
@@ -107,7 +107,8 @@ def _line(cells: list[str], named: bool) -> str:
     return f'<tr>{"<th></th>" if named else ""}{"".join(cells)}</tr>'
 
 
-def _cell(words: str, colour: str | None, may: bool, marked: bool) -> str:
+def cell(words: str, colour: str | None, may: bool, marked: bool) -> str:
+    """One number or word on its colour; hatched where it may not be looked at."""
     kinds = [kind for kind, holds in (("nan", words == "NaN"), ("blocked", not may), ("marked", marked)) if holds]
     style = f' style="background:{colour};color:{ink(colour)}"' if colour and may and words != "NaN" else ""
     return f'<td class="{" ".join(kinds)}"{style}>{escape(words)}</td>'

@@ -8,7 +8,7 @@ from html import escape
 
 from tfsss.figures.numbers import Numbers
 from tfsss.ui.language import t
-from tfsss.ui.masks.show import across, say
+from tfsss.ui.masks.show import across, cell, say
 
 WIDTH = 900  # CSS pixels beside each other in a window 1280 wide
 MOST_NARROW = 8  # columns of three tables with roomy cells
@@ -64,14 +64,10 @@ def _written(tables: Sequence[Numbers]) -> str:
         row = escape(t("masks.row_written", row=i, name=name))
         body.append(f'<tr data-row="{i}"><th scope="row">{row}</th>{head}</tr>')
         for numbers, texts, may in lines:
-            cells = "".join(_cell(*each) for each in zip(texts[i], may[i], strict=True))
+            cells = "".join(cell(words, None, bool(allowed), False)
+                            for words, allowed in zip(texts[i], may[i], strict=True))
             body.append(f'<tr data-row="{i}"><th scope="row">{escape(numbers.title)}</th>{cells}</tr>')
     return f'<div class="scroll written"><table>{"".join(body)}</table></div>'
-
-
-def _cell(words: str, may: bool) -> str:
-    kind = "nan" if words == "NaN" else "" if may else "blocked"
-    return f'<td class="{kind}">{escape(words)}</td>' if kind else f"<td>{escape(words)}</td>"
 
 
 def _rules(rows: int) -> str:
