@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from tfsss.ui import catalog, frame, guard, start
+from tfsss.ui import catalog, frame, guard, start, state
 
 st.set_page_config(page_title="tfsss", page_icon=Path(__file__).with_name("assets") / "icon.png", layout="wide")
 start.warm_up()
@@ -13,3 +13,4 @@ page = catalog.navigation()
 with guard.guard():
     frame.begin(page.url_path or "home")
     page.run()
+    state.write_address()

@@ -37,7 +37,7 @@ SWIN_VIEWS = {"swin": [*({"step": step} for step in ("grid", "partition", "ids",
                   "steps", "bias", "grid", "similarity", "compare")]}
 TOO_MUCH = {"layer": "70", "head": "33", "query": "patch", "pin": "90000", "first": "55", "class": "4000",
             "patch": "90000", "rows": "77", "window": "40", "at": "999", "token": "99999", "block": "7.7",
-            "table_of": "9.9", "painted": "abc", "position_patch": "90000"}
+            "table_of": "9.9", "painted": "abc"}
 
 
 @pytest.fixture(scope="module")

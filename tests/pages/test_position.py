@@ -102,7 +102,7 @@ def test_the_ends_of_every_control_are_drawn(kind, opened):
     ("resize", {"kind": "learned", "new_rows": 2, "new_columns": 40, "antialias": 1}),
     ("resize", {"kind": "sincos_2d", "new_rows": 40, "new_columns": 40}),
     ("beyond", {"kind": "learned", "past_rows": 16}), ("beyond", {"kind": "interleaved", "past": 0}),
-    ("grid", {"kind": "learned", "position_patch": 5}), ("pairs", {"kind": "rotary", "query_at": 0, "shift": 1000}),
+    ("grid", {"kind": "learned", "patch": 5}), ("pairs", {"kind": "rotary", "query_at": 0, "shift": 1000}),
     *(("steps", {"kind": "relative", "step": step, "window_rows": 4 if step == "index" else 5}) for step in (
         "coordinates", "offsets", "shifted", "scaled", "index")),
 ])

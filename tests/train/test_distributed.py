@@ -10,11 +10,13 @@ import sys
 
 import pytest
 import torch
+from torch.distributed.run import get_args_parser
 from torch.testing import assert_close
 
 from tests.train.two_processes import PLAN, ROOT, STOP, followed, trainer
 from tfsss.errors import InputError
 from tfsss.train import distributed
+from tfsss.train.__main__ import arguments
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,14 @@ def test_a_process_alone_needs_nobody(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with distributed.joined("cuda") as device:
         assert device == "cuda" and (distributed.rank(), distributed.size(), distributed.total(2.5)) == (0, 1, 2.5)
+
+
+@pytest.mark.parametrize("words", [
+    "mae train --data D --out O --weights W --from F --steps 1 --accumulate 2 --precision float32 --threads 1 --device cpu",
+    "folder train --out O --from random --steps 1",
+])
+def test_torchrun_takes_no_option_of_ours_for_its_own(words):
+    """It takes abbreviations of its options wherever they stand: `--start` would be its `--start-method`."""
+    command = ["--nproc-per-node", "2", "-m", "tfsss.train", *words.split()]
+    assert get_args_parser().parse_args(command).training_script_args == words.split()
+    assert arguments(words.split()).steps == 1

@@ -96,7 +96,7 @@ def test_statistics_are_those_of_the_training_pictures(command, coloured, tmp_pa
 
 def test_what_starts_from_nothing_is_normalised_by_its_own_statistics(command, coloured, tmp_path):
     command("split", coloured)
-    command("train", "--start", "random", "--steps", "2")
+    command("train", "--from", "random", "--steps", "2")
     card = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))
     assert (tuple(card["mean"]), tuple(card["std"])) == folder.statistics(tmp_path / "out")
     assert card["classes"] == ["blue", "green", "red"] and card["plan"]["layer_decay"] == 1
@@ -144,7 +144,7 @@ def test_what_comes_too_early_or_too_late_is_said(command, coloured, tmp_path):
     with raises("folder.begun"):
         command("split", coloured)
     with raises("folder.other_start"):
-        command("train", "--steps", "2", "--start", "random")
+        command("train", "--steps", "2", "--from", "random")
     with raises("image.missing"):
         command("predict", tmp_path / "nowhere.jpg")
     (tmp_path / "empty").mkdir()

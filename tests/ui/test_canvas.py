@@ -76,9 +76,9 @@ def test_every_sentence_is_used_and_none_is_in_the_script():
 def page():
     import streamlit as st
 
-    from tfsss.ui.canvas import canvas_text, pack_scene, patch_canvas, pin_field
+    from tfsss.ui.canvas import canvas_text, pack_scene, patch_canvas
 
-    pinned = pin_field("token", key="pin", tokens=6)
+    pinned = st.number_input("token", 0, 5, value=None, key="pin")
     chosen = patch_canvas(pack_scene(grid=(2, 3)), key="canvas", text=canvas_text("en"), pinned=pinned, pin_key="pin")
     st.text(f"{chosen.pinned}")
 

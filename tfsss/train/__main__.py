@@ -12,7 +12,7 @@ Your own pictures, in a folder with one folder for each class:
     python -m tfsss.train folder split FOLDER       which train and which judge: runs/folder/split.csv
     python -m tfsss.train folder stats              mean and deviation of their colours
     python -m tfsss.train folder train              fine-tune the shipped encoder; the same command again goes on
-    python -m tfsss.train folder train --start random --out runs/other      (after a split with the same --out)
+    python -m tfsss.train folder train --from random --out runs/other      (after a split with the same --out)
     python -m tfsss.train folder evaluate           top-1 over all and per class, confusion
     python -m tfsss.train folder predict PATH       class and probability of a picture, or of each in a folder
 
@@ -57,7 +57,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         one.add_argument("--out", metavar="DIR", type=Path, default=Path("runs") / name,
                          help=f"checkpoint and log; runs/{name} unless told")
         one.add_argument("--weights", metavar="DIR", type=Path, default=ASSETS, help="folder of exported weights")
-        one.add_argument("--start", metavar="FILE", type=Path, help="exported weights to begin with")
+        one.add_argument("--from", dest="start", metavar="FILE", type=Path, help="exported weights to begin with")
         add_running(one)
         one.set_defaults(run=run_recipe)
     add_folder(commands)

@@ -32,7 +32,7 @@ def add_folder(commands: argparse._SubParsersAction) -> None:
     actions.add_parser("stats", parents=[own], help="mean and deviation of the training pictures"
                        ).set_defaults(run=statistics)
     train_ = actions.add_parser("train", parents=[own], help="OUT/model; the same command again goes on")
-    train_.add_argument("--start", choices=("mae", "random"), default="mae",
+    train_.add_argument("--from", dest="start", choices=("mae", "random"), default="mae",
                         help="fine-tune the shipped masked autoencoder's encoder, or learn from nothing")
     add_running(train_)
     train_.set_defaults(run=train)

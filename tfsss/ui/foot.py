@@ -42,6 +42,7 @@ class Foot:
             yield
         if not self.said:
             self.ran(None, None)
+        state.write_address()
 
     def ran(self, entry: Entry | None, forward_ms: float | None, offers: Sequence[Download] | None = None) -> None:
         """The line under the picture.

@@ -19,6 +19,7 @@ STYLE = Path(__file__).with_name("style.css")
 def begin(page_id: str) -> None:
     """The style and the sidebar's controls, shared by all pages; `settle_language` has run before."""
     st.session_state["_started"] = True
+    state.begin(page_id)
     st.html(STYLE)
     with st.sidebar:
         choose_language()

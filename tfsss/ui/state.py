@@ -2,7 +2,9 @@
 
 Streamlit's own binding writes an option's shown text into the address, which a translation would break. So each
 control here has an id, its value is written under that id, and what stands in the address is checked before it is used.
-The address wins when it has changed since the app last wrote it; otherwise the session remembers, from page to page.
+The address wins where a visitor comes to a page, and on a step back or forward in the browser's history; otherwise the
+session remembers, from page to page. (In between an address can be older than the session: that of a second click that
+was made before the first one's was written.)
 """
 
 from __future__ import annotations
@@ -11,13 +13,23 @@ from collections.abc import Callable, Sequence
 from zlib import crc32
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import t
 
-WRITTEN, KEPT = "_written", "_kept"  # what the app last put into the address; values of controls not on this page
+WRITTEN, KEPT = "_written", "_kept"  # of each control: what the address last said, None = its default; the value
+RECORDED = "_recorded"  # what is to be written into the address when this run ends: key -> (name, text)
+PAGE, ARRIVED = "_page", "_arrived"  # the page that was drawn last; whether this run is a visitor's first on a page
 DEFAULTS = "_defaults"  # of controls whose default depends on the model
 DRAWN = "_drawn"  # keys of the controls that the last run of the page's stage drew, and of those drawn since it began
 NOTES = "_notes"  # what the controls of the page's stage are set to, in words
+
+
+def begin(page_id: str) -> None:
+    """Before a run of the whole script draws a page."""
+    st.session_state[ARRIVED] = st.session_state.get(PAGE) != page_id
+    st.session_state[PAGE] = page_id
 
 
 def settle(key: str, name: str, default: object, parse: Callable[[str], object], *, drawn: bool = True) -> None:
@@ -30,16 +42,40 @@ def settle(key: str, name: str, default: object, parse: Callable[[str], object],
     written = st.session_state.setdefault(WRITTEN, {})
     kept = st.session_state.setdefault(KEPT, {})
     text = st.query_params.get(name)
-    if text is not None and text != written.get(key):
+    if _address_wins(key, text):
         written[key] = text
         try:
-            st.session_state[key] = parse(text)
+            st.session_state[key] = default if text is None else parse(text)
         except ValueError:
             st.session_state[key] = kept.get(key, default)
     elif key not in st.session_state:
         st.session_state[key] = kept.get(key, default)
     if drawn:
         resend(key)
+
+
+def _address_wins(key: str, text: str | None) -> bool:
+    """Whether a control's value is to be taken from the address, from what it says or from its silence."""
+    written = st.session_state[WRITTEN]
+    if text == written.get(key):
+        return False
+    if text is None:  # what all pages share stays as it is
+        return _steps_in_history() and key.partition("_")[0] in {listed.id for listed in CATALOG}
+    return key not in written or st.session_state.get(ARRIVED, False) or _steps_in_history()
+
+
+def _steps_in_history() -> bool:
+    """Whether this run follows the browser's buttons Back or Forward."""
+    return get_script_run_ctx().is_history_navigation
+
+
+def assign(key: str, value: object) -> None:
+    """Before the widget `key` is made: what it is to show, if that is something else.
+
+    The browser draws a widget that was assigned to twice, which takes it 2 to 3 ms, even where nothing changes.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
 
 
 def resend(key: str) -> None:
@@ -61,16 +97,26 @@ def begin_stage() -> None:
 
 
 def record(key: str, name: str, value: object, text: str | None) -> None:
-    """Remember a value past this page, and write it to the address; text None = the default, which is left out."""
+    """Remember a value past this page, and for the address; text None = the default, which is left out."""
     st.session_state[KEPT][key] = value
-    if text is None:
-        st.session_state[WRITTEN].pop(key, None)
-        if name in st.query_params:
-            del st.query_params[name]
-    else:
-        st.session_state[WRITTEN][key] = text
-        if st.query_params.get(name) != text:
-            st.query_params[name] = text
+    st.session_state.setdefault(RECORDED, {})[key] = (name, text)
+
+
+def write_address() -> None:
+    """Put what was recorded into the address: when a run ends and all at once, for each change is a step of history.
+
+    A step back or forward writes nothing, or no further step would lead on.
+    """
+    recorded = st.session_state.pop(RECORDED, {})
+    st.session_state[ARRIVED] = False
+    if _steps_in_history():
+        return
+    before = st.query_params.to_dict()
+    texts = dict(recorded.values())
+    st.session_state[WRITTEN] |= {key: text for key, (_, text) in recorded.items()}
+    after = {name: text for name, text in (before | texts).items() if text is not None}
+    if after != before:
+        st.query_params.from_dict(after)
 
 
 def follow(room: str, name: str, default: object) -> None:
@@ -115,7 +161,8 @@ def choice(room: str, name: str, options: Sequence[str], *, default: str | None 
 def _select(label: str, options: Sequence[str], shown: dict[str, str], key: str, **more: str | None) -> str:
     """A list. The browser keeps the text of what was chosen, so options that are renamed need a widget of their own."""
     widget = f"{key}_{crc32(repr(shown).encode()):08x}"
-    st.session_state[widget] = st.session_state[key]
+    assign(widget, st.session_state[key])
+    resend(widget)
 
     def take() -> None:
         st.session_state[key] = st.session_state[widget]
@@ -128,7 +175,7 @@ def slide(room: str, name: str, low: float, high: float, default: float, *, step
     """A number between two ends: a slider. Whole numbers when `step` is whole."""
     key, kind = f"{room}_{name}", type(step)
     settle(key, name, kind(default), kind)
-    st.session_state[key] = min(max(kind(st.session_state[key]), kind(low)), kind(high))
+    assign(key, min(max(kind(st.session_state[key]), kind(low)), kind(high)))
     if low >= high:  # a slider needs two ends
         return kind(low)
     value = st.slider(t(f"{room}.{name}"), kind(low), kind(high), step=step, key=key, help=help, format=format)

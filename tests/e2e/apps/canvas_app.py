@@ -5,7 +5,7 @@ import streamlit as st
 
 from tfsss.figures.bitmap import from_bitmap
 from tfsss.figures.overlay import jpeg
-from tfsss.ui.canvas import Panel, canvas_text, pack_scene, paint_field, patch_canvas, pin_field
+from tfsss.ui.canvas import Panel, canvas_text, pack_scene, patch_canvas
 
 st.set_page_config(layout="wide")
 language = st.segmented_control("Language", ["en", "zh"], default="en", key="lang", bind="query-params") or "en"
@@ -37,8 +37,8 @@ def scenes() -> tuple[np.ndarray, bytes, bytes]:
 weights, to_pin, to_paint = scenes()
 canvas, fields = st.container(), st.container()
 with fields:
-    pinned = pin_field("Query token", key="pin", tokens=97)
-    painted = paint_field("Painted set", key="set")
+    pinned = st.number_input("Query token", 0, 96, value=None, key="pin", bind="query-params")
+    painted = st.text_input("Painted set", key="set", bind="query-params")
 with canvas:
     words = canvas_text(language)
     chosen = patch_canvas(to_pin, key="pin_canvas", text=words, unit="weight", pinned=pinned, pin_key="pin", width=320,

@@ -110,7 +110,8 @@ def settle_query(subject: Subject) -> None:
         pin = prefix + subject.cells // 2 + middle
     if query not in ("class", "mean", "patch") or (query == "class" and not subject.traced.class_token):
         query = default
-    st.session_state["attention_query"], st.session_state["attention_pin"] = query, pin
+    state.assign("attention_query", query)
+    state.assign("attention_pin", pin)
     st.session_state["_attention_pinned"] = pin
 
 

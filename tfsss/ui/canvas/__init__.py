@@ -17,10 +17,9 @@ import streamlit as st
 
 from tfsss.errors import TEXT
 from tfsss.figures.color import meaning
-from tfsss.ui import state
 from tfsss.ui.canvas.scene import Panel, pack_scene
 
-__all__ = ["Panel", "Selection", "canvas_text", "pack_scene", "paint_field", "patch_canvas", "pin_field"]
+__all__ = ["Panel", "Selection", "canvas_text", "pack_scene", "patch_canvas"]
 
 HERE = Path(__file__).parent
 SCRIPTS = ("scene", "draw", "words", "board", "canvas")  # one module, in this order
@@ -50,30 +49,6 @@ def canvas_text(language: str) -> dict[str, str]:
     return json.loads((TEXT / language / "canvas.json").read_text(encoding="utf-8"))
 
 
-def pin_field(label: str, *, key: str, tokens: int, help: str | None = None) -> int | None:
-    """The number field that mirrors the pinned token and stands in the address bar; make it before its canvas.
-
-    Streamlit cannot bind a component to the address. So the field is bound, the canvas writes into it, and whoever
-    cannot use a pointer types the number.
-
-    Args:    key: also the name in the address; prefix it per page.
-             tokens: prefix tokens and patches together; the field takes 0..tokens-1, and empty = nothing pinned.
-    """
-    if (st.session_state.get(key) or 0) >= tokens:  # pinned on a larger grid, before another model was chosen
-        st.session_state[key] = None
-    state.resend(key)
-    return st.number_input(label, value=None, min_value=0, max_value=tokens - 1, step=1, format="%d", key=key,
-                           bind="query-params", help=help)
-
-
-def paint_field(label: str, *, key: str, help: str | None = None) -> str:
-    """The text field that mirrors the painted set and stands in the address bar; make it before its canvas.
-
-    Returns: `figures.bitmap` text, "" = nothing painted. `from_bitmap` says when it was mistyped.
-    """
-    return st.text_input(label, value="", key=key, bind="query-params", help=help)
-
-
 def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str = "", pinned: int | None = None,
                  pin_key: str | None = None, paint: bool = False, painted: str = "", paint_key: str | None = None,
                  titles: Sequence[str] = (), prefix: Sequence[str] = (), strength: float = 0.6, grid: bool = True,
@@ -85,8 +60,9 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
              key: of the component, unique in the app.
              text: `canvas_text(language)`, with a page's own words over it where "query" and "key" do not fit.
              unit: what the numbers are ("weight"), in the visitor's language.
-             pinned, painted: what the fields returned. pin_key, paint_key: those fields' keys; None = no field, the
-             component keeps the choice itself.
+             pinned, painted: what the fields that mirror the choice returned, a number and a text. pin_key, paint_key:
+             their keys, which the canvas writes into (make them before it: they stand in the address, and whoever
+             cannot use a pointer types there); None = no field, the component keeps the choice itself.
              paint: clicking and dragging paint a set of patches instead of pinning one.
              titles: one per panel. prefix: a name for each prefix token. labels: numbers in cells of 18 px or more,
              counted from `first`.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from tfsss.ui import chooser, state
-from tfsss.ui.canvas import pin_field
 from tfsss.ui.language import t
 from tfsss.ui.position.chosen import KINDS, SEQUENCES, VIEWS, Chosen, asked
 from tfsss.ui.swin.subject import current_model as current_swin
@@ -127,7 +126,7 @@ def _token(name: str, default: int) -> Callable[[dict], object]:
 
 def _patch(values: dict) -> int | None:
     rows, columns = Chosen(**values).grid
-    return pin_field(t("position.patch"), key="position_patch", tokens=rows * columns, help=t("position.patch.help"))
+    return state.number(ROOM, "patch", 0, rows * columns - 1, None, help=t("position.patch.help"))
 
 
 CONTROLS: dict[str, Callable[[dict], object]] = {
