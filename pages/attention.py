@@ -9,13 +9,13 @@ from tfsss.ui.foot import Foot, around
 VIEWS = {"heads": heads, "methods": methods, "faithfulness": measured, "distances": distances, "tokens": tokens}
 
 
-@st.fragment
+@waiting.fragment
 def body() -> None:
     """What another view changes."""
     around(stage, "attention", state.choice("attention", "view", list(VIEWS), hide_label=True))
 
 
-@st.fragment(key="stage")
+@waiting.fragment(key="stage")
 def stage(view: str, foot: Foot) -> None:
     """What a control changes."""
     with foot.drawing():

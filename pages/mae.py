@@ -10,13 +10,13 @@ from tfsss.ui.mae.panels import STYLE
 VIEWS = {"guess": guess_view, "shuffle": shuffle_view, "targets": targets_view, "grid": grid_view, "cost": cost_view}
 
 
-@st.fragment
+@waiting.fragment
 def body() -> None:
     """What another view changes."""
     around(stage, "mae", state.choice("mae", "view", list(VIEWS), hide_label=True))
 
 
-@st.fragment(key="stage")
+@waiting.fragment(key="stage")
 def stage(view: str, foot: Foot) -> None:
     """What a control changes."""
     with foot.drawing(), st.container(key="stage"):

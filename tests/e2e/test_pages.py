@@ -207,15 +207,21 @@ def test_a_long_computation_can_be_stopped_and_asked_for_again(visit, wait_idle)
     expect(opened.get_by_text("Stopped after")).to_have_count(0)
 
 
-def test_another_picture_ends_what_is_being_measured(visit, wait_idle):
+@pytest.mark.parametrize(("option", "address"), [("Coffee", "image=coffee"), ("Distances", "view=distances"),
+                                                 ("blurred", "fill=blur")])
+def test_a_click_on_anything_ends_what_is_being_measured(visit, wait_idle, option, address):
     opened = visit("attention", "view=faithfulness")
     opened.locator(".st-key-attention_measure button").click()
-    opened.locator(".st-key-stop_asked button").wait_for()
-    opened.get_by_role("radio", name=sentences("en", "images")["name.coffee"]).check()
-    expect(opened.locator(".st-key-stop_asked")).to_have_count(0, timeout=20_000)
+    opened.get_by_text("changed pictures through the model").wait_for(timeout=20_000)  # a part of it is done
+    opened.get_by_role("radio", name=option).click()
+    opened.wait_for_url(f"**{address}**", timeout=20_000)
     wait_idle(opened)
+    expect(opened.locator(".st-key-stop_asked")).to_have_count(0)
     expect(opened.get_by_role("progressbar")).to_have_count(0)
-    assert "image=coffee" in opened.url
+    opened.go_back()  # to what was being measured: had it gone on to its end, it would be remembered
+    expect(opened.get_by_text(sentences("en", "attention")["measure"])).to_be_visible(timeout=20_000)
+    wait_idle(opened)
+    assert opened.get_by_text(sentences("en", "attention")["areas"], exact=True).count() == 0
 
 
 @pytest.mark.parametrize(("page", "query"), [("text", "lang=zh"), ("mae", "lang=en")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -35,6 +36,25 @@ class Stopped:
     key: tuple
     done: int
     total: int  # 0 = before its first part was done
+
+
+def fragment(function: Callable | None = None, *, key: str | None = None) -> Callable:
+    """`st.fragment` for a page that can compute for long: in the run that does, its controls belong to the whole script.
+
+    There a click on any of them ends the computation.
+    """
+    if function is None:
+        return lambda function: fragment(function, key=key)
+    inside = st.fragment(function, key=key)
+
+    @wraps(function)
+    def called(*given: object) -> None:
+        if ASKED not in st.session_state:
+            return inside(*given)
+        with st.container():  # as a fragment is
+            return function(*given)
+
+    return called
 
 
 def ask(key: tuple, work: Callable[[Progress], None], words: str) -> None:
