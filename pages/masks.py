@@ -14,7 +14,7 @@ VIEWS = {"masks": batch_view.sandbox, "blocked": batch_view.blocked, "leak": lea
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    around(stage, "masks", choice("masks", "view", ["attention", *VIEWS], hide_label=True), picture=False)
+    around(stage, "masks", choice("masks", "view", ["attention", *VIEWS], hide_label=True))
 
 
 @st.fragment(key="stage")

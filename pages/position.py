@@ -22,7 +22,7 @@ def body() -> None:
     """What another kind or view changes."""
     kind, view = controls.choose_view()
     about = t("app.setting", label=t("position.kind"), value=t(f"position.kind.{kind}"))
-    around(partial(stage, kind), "position", view, about=about, picture=False)
+    around(partial(stage, kind), "position", view, about=about)
 
 
 @st.fragment(key="stage")

@@ -14,7 +14,7 @@ VIEWS = {"attention": attention_view.single, "pair": attention_view.paired, "pad
 @st.fragment
 def body() -> None:
     """What another view changes."""
-    around(stage, "text", state.choice("text", "view", list(VIEWS), hide_label=True), picture=False)
+    around(stage, "text", state.choice("text", "view", list(VIEWS), hide_label=True))
 
 
 @st.fragment(key="stage")

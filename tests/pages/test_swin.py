@@ -91,7 +91,8 @@ def test_the_address_restores_the_state_and_nonsense_is_ignored(open_app, sound,
     assert f"<b>{100 * made.removed[3, 1]:.1f} %</b> of head 1's attention in window 3" in words
     assert all(f"{100 * share:.3g} %" in words for share in swin.leak(made).share)
     sound(app := open_app("swin", lang="en", view="none", step="jump", rows="0", window="x", shift="9", at="-1"))
-    assert app.session_state["swin_step"] == "grid" and app.session_state["swin_rows"] == 14
+    assert app.session_state["swin_step"] == "grid" and app.session_state["swin_window"] == 7
+    assert (app.session_state["swin_rows"], app.session_state["swin_shift"]) == (1, 6)  # the nearest there is
     assert "step" not in app.query_params
 
 

@@ -19,7 +19,7 @@ from tfsss.train.engine import Plan, Task, shuffled
 from tfsss.train.recipe import Recipe
 
 VISIBLE = 0.1  # weight of the error on visible patches; the paper: 0, which leaves their guesses without any aim
-SEAMS = 10.0  # weight of `seam_error`; the paper: 0, which leaves a lattice
+SEAMS = 20.0  # weight of `seam_error`; the paper: 0, which leaves a lattice
 
 
 class Guessing(Task):
@@ -149,6 +149,6 @@ RECIPE = Recipe(
     model=MaskedAutoencoder,
     config=VARIANTS["small_112"],
     task=photographs,
-    plan=Plan(steps=4000, batch_size=64, lr=1e-3, warmup=50, hold=1800, betas=(0.9, 0.95), weight_decay=0.05, ema=0.998,
-              optimiser="muon", evaluate_every=250, save_every=50),
+    plan=Plan(steps=13_650, batch_size=64, lr=1e-3, warmup=50, hold=8000, betas=(0.9, 0.95), weight_decay=0.05,
+              ema=0.998, optimiser="muon", evaluate_every=250, save_every=50),
 )

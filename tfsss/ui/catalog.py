@@ -24,7 +24,7 @@ class Listed:
 
 CATALOG = (
     Listed(id="home", icon=":material/home:"),
-    Listed(id="position", icon=":material/pin_drop:"),
+    Listed(id="position", icon=":material/pin_drop:", picture=False),
     Listed(id="masks", icon=":material/visibility_off:", picture=False),
     Listed(id="text", icon=":material/notes:", picture=False),
     Listed(id="patches", icon=":material/grid_on:"),

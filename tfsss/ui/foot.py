@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from tfsss.ui import frame, guard, pictures, state
+from tfsss.ui import catalog, frame, guard, pictures, state
 from tfsss.ui.downloads import Download, captioned
 from tfsss.ui.language import t, weights_name
 from tfsss.weights.registry import Entry
@@ -23,12 +23,11 @@ from tfsss.weights.registry import Entry
 class Foot:
     """What a stage and the rest of its page share: made by the page, filled by each run of the stage."""
 
-    def __init__(self, room: str, view: str | None = None, *, about: str = "", picture: bool = True) -> None:
-        """Args:    room: the page's texts. view: None = the page has none.
+    def __init__(self, room: str, view: str | None = None, *, about: str = "") -> None:
+        """Args:    room: the page's id and the room of its texts. view: None = the page has none.
                     about: what else is chosen outside of the stage, in words.
-                    picture: whether what is drawn depends on the visitor's picture.
         """
-        self.room, self.view, self.about, self.picture = room, view, about, picture
+        self.room, self.view, self.about = room, view, about
         self.offers: Sequence[Download] = ()
         self.offered: int | None = None  # how many of them are on the page; None = it has not been drawn yet
 
@@ -72,7 +71,7 @@ class Foot:
             parts.append(self.about)
         if entry is not None:
             parts.append(weights_name(entry))
-        if self.picture:
+        if catalog.listed(self.room).picture:
             parts.append(t("app.setting", label=t("app.image"), value=pictures.picture_name()))
         settings = {key: words for key, words in st.session_state[state.NOTES].items() if key != f"{self.room}_view"}
         return " · ".join([*parts, *settings.values()])
@@ -87,12 +86,12 @@ class Foot:
                     replace(offer, make=lambda place=place: self.offers[place].make()).button()
 
 
-def around(stage: Callable[[str, Foot], None], room: str, view: str, *, about: str = "", picture: bool = True) -> None:
+def around(stage: Callable[[str, Foot], None], room: str, view: str, *, about: str = "") -> None:
     """What stands under a page's choice of view: its stage, the downloads, and what to notice.
 
     Args:    stage: draws what the view shows; the rest as of `Foot`.
     """
-    foot = Foot(room, view, about=about, picture=picture)
+    foot = Foot(room, view, about=about)
     stage(view, foot)
     foot.take_away()
     frame.look(room, view)

@@ -17,6 +17,8 @@ html { font-size: 24px !important; }
 [data-testid=stMainBlockContainer] { max-width: none; padding-top: 0.8rem; }
 .st-key-presenter { position: fixed; right: 0.8rem; bottom: 0.5rem; z-index: 1000; width: auto !important; }
 .st-key-presenter button { min-height: 2rem; padding: 0 0.6rem; }
+.st-key-presenter:not(:hover, :focus-within) { opacity: 0.4; } /* it lies over the page's lower right corner */
+[data-testid=stMainBlockContainer] { padding-bottom: 5rem; }
 </style>"""
 
 
@@ -49,12 +51,23 @@ def answer(question: str) -> Iterator[None]:
 
     Args:    question: id of what the class is asked; each is revealed by itself.
     """
-    revealed = True
+    revealed = is_revealed(question)
     if st.session_state["app_predict"]:
-        revealed = st.session_state.get("revealed") == question
         with st.container(key="question", horizontal=True, vertical_alignment="center"):
             st.button(t("app.hide" if revealed else "app.reveal"), key="reveal", shortcut="a", type="primary",
                       on_click=lambda: st.session_state.update(revealed=None if revealed else question))
             st.markdown(f"**{t(question)}**")
     with st.container(key="answer" if revealed else "answer_hidden"):
         yield
+
+
+@contextmanager
+def more_of_answer(question: str) -> Iterator[None]:
+    """What else gives the answer away, elsewhere on the page."""
+    with st.container(key="answer_more" if is_revealed(question) else "answer_hidden_more"):
+        yield
+
+
+def is_revealed(question: str) -> bool:
+    """Whether the answer is shown: always, unless "predict first" is on."""
+    return not st.session_state["app_predict"] or st.session_state.get("revealed") == question

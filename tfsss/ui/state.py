@@ -211,13 +211,24 @@ def switch(room: str, name: str, default: bool = False, *, help: str | None = No
 
 
 def number(room: str, name: str, low: int, high: int, default: int | None, *, help: str | None = None) -> int | None:
-    """A whole number to type; empty only if the default is None (nothing chosen)."""
+    """A whole number to type; empty only if the default is None (nothing chosen).
+
+    One beyond the ends goes to the nearer one, with a sentence (the browser's own is English); one that another
+    control has put beyond them goes to the default.
+    """
     key = f"{room}_{name}"
     settle(key, name, default, int)
-    if st.session_state[key] is not None and not low <= st.session_state[key] <= high:
-        st.session_state[key] = default
-    value = st.number_input(t(f"{room}.{name}"), low, high, value=None, step=1, key=key, help=help)
-    value = default if value is None else value
+    given = st.session_state[key]
+    if given is None:
+        assign(key, default)
+    elif not low <= given <= high:
+        nearest = min(max(given, low), high)
+        if given == st.session_state[KEPT].get(key):
+            nearest = default
+        else:
+            st.toast(t("app.range", label=t(f"{room}.{name}"), low=low, high=high, given=given, value=nearest))
+        assign(key, nearest)
+    value = st.number_input(t(f"{room}.{name}"), value=None, step=1, key=key, help=help)
     record(key, name, value, None if value == default else str(value))
     if value is not None:
         note(key, t(f"{room}.{name}"), str(value))
@@ -225,10 +236,13 @@ def number(room: str, name: str, low: int, high: int, default: int | None, *, he
 
 
 def words(room: str, name: str, default: str = "", *, max_chars: int = 200, help: str | None = None) -> str:
-    """A line of text to type."""
+    """A line of text to type; what is longer is cut, with a sentence (the browser would refuse it in silence)."""
     key = f"{room}_{name}"
     settle(key, name, default, str)
-    value = st.text_input(t(f"{room}.{name}"), key=key, max_chars=max_chars, help=help)
+    if (given := len(st.session_state[key])) > max_chars:
+        assign(key, st.session_state[key][:max_chars])
+        st.toast(t("app.too_long", label=t(f"{room}.{name}"), limit=max_chars, given=given))
+    value = st.text_input(t(f"{room}.{name}"), key=key, help=help)
     record(key, name, value, None if value == default else value)
     if value:
         note(key, t(f"{room}.{name}"), value)

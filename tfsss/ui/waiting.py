@@ -39,9 +39,9 @@ class Stopped:
 
 
 def fragment(function: Callable | None = None, *, key: str | None = None) -> Callable:
-    """`st.fragment` for a page that can compute for long: in the run that does, its controls belong to the whole script.
+    """`st.fragment` for a page that can compute for long.
 
-    There a click on any of them ends the computation.
+    In the run that does, its controls belong to the whole script, where a click on any of them ends the computation.
     """
     if function is None:
         return lambda function: fragment(function, key=key)

@@ -31,12 +31,12 @@ def show(subject: Subject) -> Taken:
             fill = state.choice("attention", "fill", FILLS, help=t("attention.fill.help"))
             with st.popover(t("attention.options"), icon=":material/tune:"):
                 options = methods.controls(subject)
+            key = (*subject.key, options, fill)
+            results = st.session_state.setdefault("_attention_measured", {})
             asked = st.button(t("attention.measure"), key="attention_measure", type="primary",
-                              icon=":material/play_arrow:")
+                              icon=":material/play_arrow:", disabled=key in results)
         compared = methods.comparison(subject, options)
-        key = (*subject.key, options, fill)
-        results = st.session_state.setdefault("_attention_measured", {})
-        if asked and key not in results:
+        if asked:
             waiting.ask(key, partial(measure, subject, options, compared, fill, key), "attention.measure")
         if stopped := waiting.was_stopped(key):
             waiting.say_stopped(stopped, "attention.measure")
@@ -46,6 +46,7 @@ def show(subject: Subject) -> Taken:
             else:
                 st.markdown(t("attention.measure.why", steps=STEPS, orders=ORDERS))
                 methods.draw(subject, options)
+                st.caption(methods.range_words(subject, compared))
     return taken(subject, options, compared, results.get(key))
 
 

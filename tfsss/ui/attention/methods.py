@@ -49,9 +49,10 @@ def show(subject: Subject) -> Taken:
             draw(subject, options)
     rolled_out, explained = rolled(subject, options.of_rollout), relevant(subject, options.class_index)
     st.markdown(target(subject, explained))
-    query = t(f"attention.query.{subject.readout}")
-    st.caption(together([t("attention.methods.unit", query=query), range_words(subject, compared)]))
-    st.caption(together([row_sums(rolled_out), kept_words(compared)]))
+    with lecture.more_of_answer("attention.predict.methods"):
+        query = t(f"attention.query.{subject.readout}")
+        st.caption(together([t("attention.methods.unit", query=query), range_words(subject, compared)]))
+        st.caption(together([row_sums(rolled_out), kept_words(compared)]))
     return taken(subject, options, compared, rolled_out, explained)
 
 
@@ -75,9 +76,9 @@ def controls(subject: Subject) -> Options:
 
 
 def choose_class(subject: Subject) -> int | None:
-    """The class that is explained: the model's own answer, its five best, then all others by name."""
+    """The class that is explained: the model's own answer, the five next best, then all others by name."""
     names, parts = subject.loaded.entry.classes, probabilities(subject)
-    best = [str(index) for index in np.argsort(-parts, kind="stable")[:SUGGESTED]]
+    best = [str(index) for index in np.argsort(-parts, kind="stable")[1:SUGGESTED + 1]]
     others = sorted((str(index) for index in range(len(names)) if str(index) not in best),
                     key=lambda option: names[int(option)].lower())
 

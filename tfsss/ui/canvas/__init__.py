@@ -17,6 +17,7 @@ import streamlit as st
 
 from tfsss.errors import TEXT
 from tfsss.figures.color import meaning
+from tfsss.ui import frame
 from tfsss.ui.canvas.scene import Panel, pack_scene
 
 __all__ = ["Panel", "Selection", "canvas_text", "pack_scene", "patch_canvas"]
@@ -76,14 +77,14 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
             st.session_state[field] = st.session_state[key][name][part]
 
     sent = _canvas(
-        key=key, data=frame(key, scene),
+        key=key, data=addressed(key, scene),
         on_pinned_change=lambda: mirror("pinned", "token", pin_key),
         on_painted_change=lambda: mirror("painted", "bits", paint_key),
     )
     pin, brush = sent.get("pinned") or {}, sent.get("painted") or {}
     chosen = Selection(pinned=pinned if pin_key else pin.get("token", pinned),
                        painted=painted if paint_key else brush.get("bits", painted))
-    theme = "dark" if st.context.theme.type == "dark" else "light"
+    theme = frame.theme()
     _view(key=f"{key}_unseen", data={
         "name": key, "seq": max(pin.get("seq", 0), brush.get("seq", 0)), "pinned": chosen.pinned,
         "painted": chosen.painted, "paint": paint, "unit": unit, "text": dict(text), "titles": list(titles),
@@ -94,6 +95,6 @@ def patch_canvas(scene: bytes, *, key: str, text: Mapping[str, str], unit: str =
     return chosen
 
 
-def frame(name: str, scene: bytes) -> bytes:
+def addressed(name: str, scene: bytes) -> bytes:
     """The scene behind the name of the canvas that it is for (its length in 4 bytes, little-endian)."""
     return len(name.encode()).to_bytes(4, "little") + name.encode() + scene

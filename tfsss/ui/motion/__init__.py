@@ -16,6 +16,7 @@ import numpy as np
 import streamlit as st
 
 from tfsss.figures.color import HATCH, OKABE_ITO, meaning
+from tfsss.ui import frame
 
 HERE = Path(__file__).parent
 HIDDEN, PICTURE, HATCHED, BLANK = range(4)  # how a token is drawn
@@ -66,6 +67,6 @@ def motion(scene: bytes, step: int, *, key: str, width: int = 460) -> None:
     Args:    scene: from `pack_steps`; keep it in a cache. step: from 0. key: unique in the app.
              width: greatest width in CSS pixels.
     """
-    theme = "dark" if st.context.theme.type == "dark" else "light"
+    theme = frame.theme()
     view = json.dumps({"step": step, "width": width, "text": meaning("text", theme)}).encode()
     _motion(key=key, data=len(view).to_bytes(4, "little") + view + scene)

@@ -34,11 +34,12 @@ def draw_map(chosen: Chosen) -> Drawn:
          across=Axis(name=t("position.dimension"), last=width - 1), size=(1040, 360), vmax=vmax,
          whole=len(rows) == count)
     lengths = np.linalg.norm(made.vectors, axis=1)
+    low, high = number(float(lengths.min())), number(float(lengths.max()))
     st.caption(" ".join(filter(None, [
         t(f"position.formula.{'fixed' if fixed else chosen.kind}", base=f"{chosen.base:,}", width=width),
         thin_note(count, made.grid, rows),
-        t("position.lengths", low=number(float(lengths.min())), high=number(float(lengths.max()))),
-        t("position.clipped", end=number(vmax), largest=number(most)) if vmax < most else ""])))
+        t("position.length_of_all" if low == high else "position.lengths", low=low, high=high),
+        t("position.clipped", end=number(vmax), largest=number(most)) if number(vmax) != number(most) else ""])))
     zoom = max(1, 1000 // max(count, width))
     return Drawn(png=lambda: palette_png(made.vectors, scale="signed", vmax=vmax, zoom=zoom),
                  arrays=lambda: arrays_of(encoding=made),

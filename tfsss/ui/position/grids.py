@@ -52,11 +52,13 @@ def draw_grid(chosen: Chosen) -> Drawn:
     drawn = kept(chosen, "tiles", lambda: similarity_tiles(
         tiles / vmax, most=most, zoom=max(1, 500 // (most * max(pairs.grid)))))
     with right:
-        shown = [min(most, side) for side in pairs.grid]
-        picture(drawn, width=400, alt=t("position.tiles.alt", rows=shown[0], columns=shown[1], gy=pairs.grid[0],
-                                        gx=pairs.grid[1], low=number(pairs.low), high=number(pairs.high)))
+        (gy, gx), (rows, columns) = pairs.grid, (min(most, side) for side in pairs.grid)
+        sides = {"rows": rows, "columns": columns, "gy": gy, "gx": gx}
+        picture(drawn, width=400, alt=t("position.tiles.alt", low=number(pairs.low), high=number(pairs.high), **sides))
         st.html(frame.bar(number(-vmax), number(vmax), t(f"position.unit.{pairs.measure}"), scale="signed"))
-        st.caption(t("position.tiles", rows=shown[0], columns=shown[1]))
+        said = {"tiles": True, "tiles.thinned": (rows, columns) != (gy, gx),
+                "tiles.known": (chosen.kind, made.kind) == ("learned", "learned")}
+        st.caption(" ".join(t(f"position.{name}", **sides) for name, true in said.items() if true))
     return Drawn(png=lambda: drawn, arrays=lambda: arrays_of(pairs=pairs, tiles=tiles, patch=middle(pairs.grid)
                                                            if pinned is None else pinned),
                  script=script(chosen, f"made = {code(chosen)}", f"pairs = {pairs_code(chosen, 'made')}",

@@ -91,4 +91,4 @@ def scores_table(chosen: Chosen, result: RotaryPairs, shown: tuple[int, ...]) ->
 
 def degrees(angle: float) -> str:
     """An angle within a turn either way."""
-    return f"{np.degrees(angle) % 360 if angle >= 0 else -(np.degrees(-angle) % 360):.0f}°".replace("-", "−")
+    return f"{np.degrees(angle) % 360 if angle >= 0 else -(np.degrees(-angle) % 360):.1f}°".replace("-", "−")

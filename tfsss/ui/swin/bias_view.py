@@ -47,6 +47,7 @@ def show(subject: Subject) -> Taken:
         head = state.number(ROOM, "head", 0, len(block.bias.table) - 1, 0)
         small = int(state.choice(ROOM, "small", SMALL, default="3", show=lambda side: f"{side} × {side}",
                                  help=t("swin.small.help")))
+        state.follow(ROOM, "from", small**2 - 1)
         query = state.number(ROOM, "from", 0, small**2 - 1, small**2 - 1)
         key = state.number(ROOM, "to", 0, small**2 - 1, 1)
     steps = relative_steps((small, small))

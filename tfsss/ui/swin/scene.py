@@ -1,7 +1,7 @@
 """Every step of the way through windows, as a scene for the component that moves tokens.
 
-The map stands at the left; beside it an empty tray waits for the window that is lifted out. Tokens of the picture come
-first in the scene, then padding, then the tray's places.
+The map stands at the left; beside it is room for a tray, on which the window that is lifted out lies. Tokens of the
+picture come first in the scene, then padding, then the tray's places.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def scene(made: Windows, pixels: np.ndarray, window: int) -> bytes:
     for step in made.steps:
         places = np.concatenate([_places(made, step.name, window)[order], tray])
         looks = np.concatenate([np.full(made.real.sum(), PICTURE), _padding(made, step.name),
-                                np.full(len(tray), BLANK)])
+                                np.full(len(tray), BLANK if step.name in LIFTED else HIDDEN)])
         regions = np.concatenate([_regions(made, step.name)[order], np.full(len(tray), -1)])
         labels = [*_labels(made, step.name)[order], *[""] * len(tray)]
         steps.append(Step(places=places, looks=looks, regions=regions, labels=labels, alt=alt(made, step.name, window)))

@@ -18,6 +18,7 @@ import streamlit as st
 from tfsss.errors import TEXT
 from tfsss.figures.color import HATCH, Theme, meaning
 from tfsss.figures.scales import Scale, lut
+from tfsss.ui import frame
 
 HERE = Path(__file__).parent
 Draw = Literal["cells", "lines"]
@@ -67,7 +68,7 @@ def token_map(shown: TokenMap, *, key: str, text: Mapping[str, str], unit: str, 
         if on_pin is not None:
             on_pin(st.session_state[key]["pinned"]["token"])
 
-    theme = "dark" if st.context.theme.type == "dark" else "light"
+    theme = frame.theme()
     words = {"text": dict(text), "unit": unit, "title": title, "badge": badge}
     _token_map(key=key, data=pack(shown, theme, pinned=pinned, seq=sequence, width=width, **words),
                on_pinned_change=tell)
