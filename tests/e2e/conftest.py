@@ -13,6 +13,8 @@ from playwright import sync_api as playwright
 
 from tests.e2e.browser import ARGUMENTS, CHROMIUM, start_server, wait_idle
 
+APP = Path(__file__).parents[2] / "app.py"
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
@@ -74,3 +76,14 @@ def open_page(chromium) -> Iterator[Callable]:
 @pytest.fixture(name="wait_idle")
 def wait_idle_fixture() -> Callable:
     return wait_idle
+
+
+@pytest.fixture
+def visit(serve, open_page) -> Callable:
+    """`visit("attention", "lang=zh")`: the app's page, idle, in a browser of its own."""
+    def go(page: str, query: str = "", **options):
+        opened = open_page(f"{serve(APP)}/{'' if page == 'home' else page}?{query}", **options)
+        opened.locator(".tfsss-foot").wait_for(timeout=30_000)  # every page ends with it
+        wait_idle(opened)
+        return opened
+    return go

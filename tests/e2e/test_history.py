@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser import PRESENT
-
-APP = Path(__file__).parents[2] / "app.py"
-
-
-@pytest.fixture
-def visit(serve, open_page, wait_idle):
-    """`visit("patches", "lang=en")`: the page, idle, in a browser of its own."""
-    def go(page: str, query: str):
-        opened = open_page(f"{serve(APP)}/{page}?{query}")
-        opened.locator(".tfsss-foot").wait_for(timeout=30_000)
-        wait_idle(opened)
-        return opened
-    return go
 
 
 def option(page, key: str, nth: int):
@@ -34,7 +18,7 @@ def choose(page, key: str, nth: int, address: str) -> None:
 
 
 def test_back_and_forward_go_through_the_views_and_leave_the_page(visit, wait_idle):
-    opened = visit("", "lang=en")
+    opened = visit("home", "lang=en")
     opened.get_by_role("link", name="Patches").first.click()
     opened.wait_for_url("**/patches?lang=en", timeout=20_000)
     choose(opened, "patches_view", 1, "**view=filters")

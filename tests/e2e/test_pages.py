@@ -23,24 +23,8 @@ from tfsss.models.bert import VARIANTS
 from tfsss.ui.catalog import CATALOG
 from tfsss.ui.language import sentences
 
-APP = Path(__file__).parents[2] / "app.py"
 PAGES = [listed.id for listed in CATALOG]
 SHOTS = os.environ.get("TFSSS_SHOTS")  # a folder: the README's pictures are written there
-
-
-def path(page: str) -> str:
-    return "" if page == "home" else page
-
-
-@pytest.fixture
-def visit(serve, open_page, wait_idle):
-    """`visit("attention", "lang=zh")`: the page, idle, in a browser of its own."""
-    def go(page: str, query: str = "", **options):
-        opened = open_page(f"{serve(APP)}/{path(page)}?{query}", **options)
-        opened.locator(".tfsss-foot").wait_for(timeout=30_000)  # every page ends with it
-        wait_idle(opened)
-        return opened
-    return go
 
 
 @pytest.fixture(scope="module")
