@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from tfsss.ui import chooser, frame, guard, home, pictures
+from tfsss.ui import cache, chooser, frame, guard, home, pictures
 from tfsss.ui.foot import Foot
 
 
@@ -14,8 +14,10 @@ def stage(places: Sequence[DeltaGenerator], foot: Foot) -> None:
     """What another picture changes."""
     with foot.drawing():
         picture, loaded = pictures.current_picture(), chooser.current_vit()
-        _, forward_ms = home.traced(picture, loaded)
-        for tile, place in zip(home.TILES, places):
+        cache.begin(lambda: home.traced(picture, loaded))
+        for tile, place in sorted(zip(home.TILES, places), key=lambda drawn: drawn[0].needs_forward):
+            if tile.needs_forward:
+                _, forward_ms = home.traced(picture, loaded)
             with place, guard.guard():
                 image, kind, alt, caption = tile.draw(picture, loaded)
                 st.image(image, caption, output_format=kind, alt=alt, width="stretch")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from tfsss.ui import cache
 
 
@@ -33,7 +35,8 @@ def test_one_computation_may_need_another_that_somebody_else_has_begun():
     assert sorted(found) == [1, 2]
 
 
-def test_computations_take_turns():
+def test_as_many_computations_as_cores_have_their_turn(monkeypatch):
+    monkeypatch.setattr(cache, "_turn", threading.Semaphore(2))
     running, most = [], []
 
     def compute(name: int) -> int:
@@ -49,7 +52,40 @@ def test_computations_take_turns():
         visitor.start()
     for visitor in visitors:
         visitor.join(timeout=10)
-    assert max(most) == 1 and len(most) == 6
+    assert max(most) == 2 and len(most) == 6
+
+
+def test_what_was_begun_is_computed_once_and_is_there_when_asked_for():
+    began, may_end, computed = threading.Event(), threading.Event(), []
+
+    def compute() -> int:
+        began.set()
+        assert may_end.wait(5)
+        computed.append(1)
+        return 7
+
+    cache.begin(lambda: cache.computed(("test_begun",), compute))
+    assert began.wait(5), "the page goes on meanwhile"
+    may_end.set()
+    assert cache.computed(("test_begun",), compute) == 7 and computed == [1]
+
+
+def test_what_was_begun_and_failed_fails_where_it_is_asked_for():
+    def compute() -> int:
+        raise ValueError("no")
+
+    ended = threading.Event()
+
+    def ask() -> None:
+        try:
+            cache.computed(("test_failed",), compute)
+        finally:
+            ended.set()
+
+    cache.begin(ask)
+    assert ended.wait(5)
+    with pytest.raises(ValueError, match="no"):
+        cache.computed(("test_failed",), compute)
 
 
 def test_a_visitors_model_is_read_once_until_it_is_forgotten(monkeypatch, tmp_path):

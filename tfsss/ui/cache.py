@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 from torch import Tensor
 
 from tfsss import weights
@@ -19,13 +22,13 @@ from tfsss.explain.attention import Trace, trace
 from tfsss.explain.inputs import normalise
 from tfsss.weights import Loaded
 
-_turn = threading.Lock()  # thirty visitors' cache misses wait in line instead of sharing two cores
+_turn = threading.Semaphore(os.cpu_count() or 1)  # thirty visitors' cache misses wait in line, one for each core
 _mine = threading.local()  # held: whether it is this thread's turn
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Around a computation: wait for the turn."""
+def _in_turn() -> Iterator[None]:
+    """Around a computation: wait for a turn."""
     with _turn:
         _mine.held = True
         try:
@@ -36,10 +39,10 @@ def _one_at_a_time() -> Iterator[None]:
 
 @contextmanager
 def _without_turn() -> Iterator[None]:
-    """Around asking a cache: whoever has the turn gives it up meanwhile.
+    """Around asking a cache: whoever has a turn gives it up meanwhile.
 
     One computation may need another. Streamlit lets one thread compute a value and has the others wait for it; if that
-    thread waited for the turn, and the turn's holder for the value, neither would ever end.
+    thread waited for a turn, and those who have one for the value, none would ever end.
     """
     if not getattr(_mine, "held", False):
         yield
@@ -53,9 +56,20 @@ def _without_turn() -> Iterator[None]:
         _mine.held = True
 
 
+def begin(ask: Callable[[], object]) -> None:
+    """Begin what the page will ask a cache for, on another core, while the page draws what does not need it.
+
+    Args:    ask: asks the cache. What it raises, the page's own question raises again.
+    """
+    context = get_script_run_ctx()
+    with_context = ThreadPoolExecutor(1, initializer=lambda: add_script_run_ctx(ctx=context))
+    with_context.submit(ask)
+    with_context.shutdown(wait=False)
+
+
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _model(weights_id: str) -> Loaded:
-    with _one_at_a_time():
+    with _in_turn():
         return weights.load(weights_id)
 
 
@@ -67,7 +81,7 @@ def model(weights_id: str) -> Loaded:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _own_model(key: str, family: str | None, heads: int | None, _path: Path) -> Loaded:
-    with _one_at_a_time():
+    with _in_turn():
         return weights.load_checkpoint(_path, family, num_heads=heads)
 
 
@@ -106,7 +120,7 @@ def fitted(picture: Picture, height: int, width: int, policy: str = "crop") -> n
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _computed(key: tuple, _compute: Callable[[], Any]) -> tuple[Any, float]:
-    with _one_at_a_time():
+    with _in_turn():
         started = time.perf_counter()
         return _compute(), (time.perf_counter() - started) * 1000
 
@@ -127,7 +141,7 @@ def computed_timed(key: tuple, compute: Callable[[], Any]) -> tuple[Any, float]:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _read(key: tuple, _compute: Callable[[], Any]) -> tuple[Any, float]:
-    with _one_at_a_time():
+    with _in_turn():
         started = time.perf_counter()
         return _compute(), (time.perf_counter() - started) * 1000
 
@@ -165,7 +179,7 @@ def _traced_own(weights_id: str, digest: str, height: int, width: int, policy: s
 
 
 def _run(loaded: Loaded, images: Tensor) -> tuple[Trace, float]:
-    with _one_at_a_time():
+    with _in_turn():
         started = time.perf_counter()
         return trace(loaded.model, images), (time.perf_counter() - started) * 1000
 

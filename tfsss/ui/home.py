@@ -34,11 +34,13 @@ class Tile:
 
     draw:    picture and model to (bytes, format, alternative text, caption).
     opens:   the page's controls at which it shows the same; empty = as it opens by itself.
+    needs_forward: whether it shows something of the vision transformer's forward; these are drawn last.
     """
 
     page: str
     draw: Callable[[Picture, Loaded], tuple[bytes, str, str, str]]
     opens: Mapping[str, str] = field(default_factory=dict)
+    needs_forward: bool = False
 
 
 def door(tile: Tile) -> DeltaGenerator:
@@ -147,7 +149,7 @@ def masks_tile(picture: Picture, loaded: Loaded) -> tuple[bytes, str, str, str]:
 TILES = (
     Tile(page="patches", draw=patches_tile),
     Tile(page="swin", draw=swin_tile),
-    Tile(page="attention", draw=attention_tile, opens={"view": "methods"} | ROLLED),
+    Tile(page="attention", draw=attention_tile, opens={"view": "methods"} | ROLLED, needs_forward=True),
     Tile(page="position", draw=position_tile),
     Tile(page="masks", draw=masks_tile),
     Tile(page="mae", draw=mae_tile),
