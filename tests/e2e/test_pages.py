@@ -157,14 +157,28 @@ def test_a_larger_patch_makes_a_shorter_sequence(visit, wait_idle):
     assert "4" in board.get_attribute("aria-label")  # 112 pixels hold 4 patches of 28
 
 
-@pytest.mark.parametrize("page", ["patches", "attention", "position", "masks", "text", "swin", "mae"])
-def test_predict_first_hides_the_answer_and_reveals_it(visit, page):
+@pytest.mark.parametrize(("page", "evidence"), [("patches", 1), ("attention", 1), ("position", 0), ("masks", 0),
+                                                ("text", 0), ("swin", 0), ("mae", 2)])
+def test_predict_first_hides_the_answer_and_reveals_it(visit, page, evidence):
+    """Of the pictures those alone are seen that the class guesses from; of their canvases the picture, not a map."""
     opened = visit(page, "predict=1")
     assert opened.locator(".st-key-answer_hidden").count() == 1
-    assert opened.locator(".st-key-answer_hidden p:visible, .st-key-answer_hidden img:visible").count() == 0
+    assert opened.locator(".st-key-answer_hidden p:visible").count() == 0
+    assert opened.locator(".st-key-answer_hidden img:visible").count() == evidence
+    assert opened.locator(".st-key-answer_hidden canvas.heat:visible").count() == 0
     opened.locator(".st-key-reveal button").first.click()
     opened.locator(".st-key-answer").first.wait_for(timeout=20_000)
     assert opened.locator(".st-key-answer_hidden").count() == 0
+
+
+@pytest.mark.parametrize(("page", "view"), [("swin", "step=shift"), ("mae", "view=shuffle&step=sort")])
+def test_predict_first_shows_the_step_before_the_one_that_is_guessed(visit, page, view):
+    opened = visit(page, f"predict=1&{view}")
+    stage = opened.locator(f".st-key-{page}_motion canvas[data-step]")
+    before = int(stage.get_attribute("data-step"))
+    assert stage.is_visible()
+    opened.locator(".st-key-reveal button").first.click()
+    expect(stage).to_have_attribute("data-step", str(before + 1), timeout=20_000)
 
 
 def test_another_language_renames_what_a_list_shows(visit):

@@ -49,6 +49,8 @@ def _leave() -> None:
 def answer(question: str) -> Iterator[None]:
     """What "predict first" hides until it is revealed: the picture that the class is to guess.
 
+    What it guesses from stays in sight: `style.css` lists the keys, and HTML has the class `tfsss-evidence`.
+
     Args:    question: id of what the class is asked; each is revealed by itself.
     """
     revealed = is_revealed(question)
@@ -66,6 +68,11 @@ def more_of_answer(question: str) -> Iterator[None]:
     """What else gives the answer away, elsewhere on the page."""
     with st.container(key="answer_more" if is_revealed(question) else "answer_hidden_more"):
         yield
+
+
+def step_shown(number: int, question: str) -> int:
+    """Of several steps that of the question; while its answer is hidden, the one before, from which it is guessed."""
+    return number if is_revealed(question) else max(0, number - 1)
 
 
 def is_revealed(question: str) -> bool:

@@ -116,19 +116,22 @@ def settle_query(subject: Subject) -> None:
 
 
 def draw_head(subject: Subject, chosen: Chosen) -> None:
-    """The picture with the chosen head's row over it; another row under the pointer."""
+    """The picture with the chosen head's row over it; another row under the pointer. While a class guesses: alone."""
+    shown = lecture.is_revealed("attention.predict.heads")
+
     def pack() -> bytes:
         matrix = chosen.matrix(subject)
         values = chosen.rows(subject, matrix) if chosen.query == "mean" else matrix
         return pack_scene(grid=subject.traced.grid, picture=subject.jpeg, prefix=subject.traced.num_prefix,
-                          panels=(Panel(values=values),))
+                          panels=(Panel(values=values),) if shown else ())
 
-    scene = cache.computed(("attention_scene", *subject.key, chosen.layer, chosen.head, chosen.query == "mean"), pack)
+    scene = cache.computed(("attention_scene", *subject.key, chosen.layer, chosen.head, chosen.query == "mean", shown),
+                           pack)
     head = t("attention.head.mean") if chosen.head == MEAN else t("attention.one_head", head=chosen.head)
-    words = canvas_text(language()) | ({"hint_choose": t("attention.hint_mean")} if chosen.query == "mean" else {})
-    patch_canvas(scene, key="attention_canvas", text=words, unit=t("attention.weight"), pinned=chosen.token,
-                 pin_key="attention_pin", prefix=subject.prefix_names(), strength=chosen.strength, width=SIDE,
-                 titles=[t("attention.shown", layer=chosen.layer, head=head)])
+    hint = {"hint_choose": t("attention.hint_mean")} if shown and chosen.query == "mean" else {}
+    patch_canvas(scene, key="attention_canvas", text=canvas_text(language()) | hint, unit=t("attention.weight"),
+                 pinned=chosen.token, pin_key="attention_pin", prefix=subject.prefix_names(), strength=chosen.strength, width=SIDE,
+                 titles=[t("attention.shown", layer=chosen.layer, head=head)] if shown else [])
 
 
 def draw_montage(subject: Subject, chosen: Chosen) -> None:

@@ -45,7 +45,7 @@ def show(subject: Subject) -> Taken:
                 draw(results[key])
             else:
                 st.markdown(t("attention.measure.why", steps=STEPS, orders=ORDERS))
-                methods.draw(subject, options)
+                methods.draw(subject, options, "attention.predict.faithfulness")
                 st.caption(methods.range_words(subject, compared))
     return taken(subject, options, compared, results.get(key))
 

@@ -46,7 +46,7 @@ def show(subject: Subject) -> Taken:
             options = controls(subject)
         compared = comparison(subject, options)
         with lecture.answer("attention.predict.methods"):
-            draw(subject, options)
+            draw(subject, options, "attention.predict.methods")
     rolled_out, explained = rolled(subject, options.of_rollout), relevant(subject, options.class_index)
     st.markdown(target(subject, explained))
     with lecture.more_of_answer("attention.predict.methods"):
@@ -112,19 +112,20 @@ def end(compared: Comparison) -> float:
     return float(np.quantile(compared.shares, TOP)) or 1.0
 
 
-def draw(subject: Subject, options: Options) -> None:
-    """Four panels; the numbers are multiples of a patch's even share."""
-    compared = comparison(subject, options)
+def draw(subject: Subject, options: Options, question: str) -> None:
+    """Four panels, the numbers multiples of a patch's even share. Until `question` is answered, the picture alone."""
+    compared, shown = comparison(subject, options), lecture.is_revealed(question)
+
     def pack() -> bytes:
-        panels = tuple(Panel(values=shares.ravel() * subject.cells) for shares in compared.shares)
+        panels = tuple(Panel(values=shares.ravel() * subject.cells) for shares in compared.shares if shown)
         return pack_scene(grid=subject.traced.grid, picture=subject.jpeg, panels=panels,
                           vmax=end(compared) * subject.cells)
 
-    scene = cache.computed(("attention_methods_scene", *subject.key, options), pack)
-    words = canvas_text(language()) | {"hint_choose": t("attention.hint_linked"),
-                                       "hint_pinned": t("attention.hint_linked")}
+    scene = cache.computed(("attention_methods_scene", *subject.key, options, shown), pack)
+    hint = t("attention.hint_linked") if shown else ""
+    words = canvas_text(language()) | {"hint_choose": hint, "hint_pinned": hint}
     patch_canvas(scene, key="attention_methods", text=words, unit=t("attention.even"), width=SIDE, columns=4,
-                 titles=[t(f"attention.method.{name}") for name in METHODS], grid=False)
+                 titles=[t(f"attention.method.{name}") for name in METHODS if shown], grid=False)
 
 
 def range_words(subject: Subject, compared: Comparison) -> str:

@@ -61,12 +61,14 @@ def show(subject: Subject) -> Taken:
 
 
 def draw_norms(subject: Subject, found: Outliers, strength: float) -> None:
-    """Lengths over the picture; the colours end where the rule for outliers begins."""
-    scene = cache.computed(("attention_norms", *subject.key, found.layer), lambda: pack_scene(
-        grid=subject.traced.grid, picture=subject.jpeg, panels=(Panel(values=found.norms.ravel()),),
+    """Lengths over the picture; the colours end where the rule for outliers begins. While a class guesses: none."""
+    shown = lecture.is_revealed("attention.predict.tokens")
+    scene = cache.computed(("attention_norms", *subject.key, found.layer, shown), lambda: pack_scene(
+        grid=subject.traced.grid, picture=subject.jpeg, panels=(Panel(values=found.norms.ravel()),) if shown else (),
         vmax=found.threshold))
-    patch_canvas(scene, key="attention_norms", text=words(), unit=t("attention.norm"), strength=strength, width=SIDE,
-                 grid=False, titles=[t("attention.norms", layer=found.layer)])
+    hint = {} if shown else {"hint_choose": ""}
+    patch_canvas(scene, key="attention_norms", text=words() | hint, unit=t("attention.norm"), strength=strength, width=SIDE,
+                 grid=False, titles=[t("attention.norms", layer=found.layer)] if shown else [])
     st.caption(t("attention.norms.found", count=int(found.is_outlier.sum()), cells=subject.cells,
                  threshold=f"{found.threshold:.1f}", median=f"{found.median:.1f}",
                  ratio=f"{found.norms.max() / found.median:.2f}", longer=f"{LONGER:.2f}"))

@@ -60,7 +60,8 @@ def panels_of(subject: Subject, made: Guess, filled: Fills) -> list[str]:
 
     def panel(name: str, data: bytes, under: str = "", badges: tuple[str, ...] = ()) -> str:
         return figure(data, t(f"mae.panel.{name}"), t(f"mae.panel.{name}.alt", **words),
-                      note=under or t(f"mae.panel.{name}.note", **words), badges=badges)
+                      note=under or t(f"mae.panel.{name}.note", **words), badges=badges,
+                      evidence=name in ("original", "masked"))
 
     badges = tuple(untrained_badge(subject.untrained))
     return [

@@ -20,10 +20,16 @@ def address(data: bytes) -> str:
     return f"data:image/{kind};base64,{b64encode(data).decode()}"
 
 
-def figure(data: bytes, title: str, alt: str, *, note: str = "", badges: Sequence[str] = ()) -> str:
-    """One picture.  Args: note: HTML under it; badges: words that lie on it, because it would mislead without them."""
+def figure(data: bytes, title: str, alt: str, *, note: str = "", badges: Sequence[str] = (),
+           evidence: bool = False) -> str:
+    """One picture.
+
+    Args:    note: HTML under it; badges: words that lie on it, because it would mislead without them.
+             evidence: a class that guesses the answer sees it.
+    """
+    kind = "mae-panel tfsss-evidence" if evidence else "mae-panel"
     marks = "".join(f'<span class="badge">{escape(badge)}</span>' for badge in badges)
-    return (f'<figure class="mae-panel"><div class="head">{escape(title)}</div><div class="under">'
+    return (f'<figure class="{kind}"><div class="head">{escape(title)}</div><div class="under">'
             f'<img alt="{escape(alt)}" decoding="sync" src="{address(data)}"><div class="badges">{marks}</div></div>'
             f'<figcaption>{note}</figcaption></figure>')
 

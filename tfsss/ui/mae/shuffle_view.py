@@ -43,7 +43,7 @@ def show(subject: Subject) -> Taken:
         with stage:
             packed = cache.computed(("mae_shuffle_scene", subject.picture.digest, grid, keep, seed, language()),
                                     lambda: scene(steps, picture_of(subject.picture, grid)))
-            motion(packed, number, key="mae_motion", width=WIDTH)
+            motion(packed, lecture.step_shown(number, "mae.predict.shuffle"), key="mae_motion", width=WIDTH)
         with table:
             st.html(ids_table(steps, number))
             st.html(note(t("mae.shuffle.inverse", **inverse_words(steps))))

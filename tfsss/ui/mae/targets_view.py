@@ -49,7 +49,8 @@ def target_panels(subject: Subject, back: WaysBack) -> list[str]:
         "deviation": (small_png(enlarged(heat(back.deviation, vmax=largest), ZOOM)), bar("0", f"{largest:.2f}")),
     }
     return [figure(data, t(f"mae.target.{name}"), t(f"mae.target.{name}.alt", **words),
-                   note=scale or t(f"mae.target.{name}.note", **words)) for name, (data, scale) in maps.items()]
+                   note=scale or t(f"mae.target.{name}.note", **words), evidence=True)
+            for name, (data, scale) in maps.items()]
 
 
 def way_panels(subject: Subject, made: Guess, back: WaysBack, shown: str) -> list[str]:

@@ -51,7 +51,7 @@ def show(subject: Subject) -> Taken:
         st.html(note(step_words(subject, made, name, chosen)))
         packed = cache.computed(("swin_scene", subject.picture.digest, cut, chosen, language()),
                                 lambda: scene(made, subject.shown(cut.grid), chosen))
-        motion(packed, number, key="swin_motion", width=width_of(made))
+        motion(packed, lecture.step_shown(number, "swin.predict.steps"), key="swin_motion", width=width_of(made))
         if below := step_panels.under(name, subject, cut, made, looked):
             st.html(below)
     forward = subject.weights(cut) if name == "attention" else None
