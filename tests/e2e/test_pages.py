@@ -164,7 +164,7 @@ def test_predict_first_hides_the_answer_and_reveals_it(visit, page, evidence):
     opened = visit(page, "predict=1")
     assert opened.locator(".st-key-answer_hidden").count() == 1
     assert opened.locator(".st-key-answer_hidden p:visible").count() == 0
-    assert opened.locator(".st-key-answer_hidden img:visible").count() == evidence
+    expect(opened.locator(".st-key-answer_hidden img:visible")).to_have_count(evidence)
     assert opened.locator(".st-key-answer_hidden canvas.heat:visible").count() == 0
     opened.locator(".st-key-reveal button").first.click()
     opened.locator(".st-key-answer").first.wait_for(timeout=20_000)

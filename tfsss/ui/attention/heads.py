@@ -130,7 +130,8 @@ def draw_head(subject: Subject, chosen: Chosen) -> None:
     head = t("attention.head.mean") if chosen.head == MEAN else t("attention.one_head", head=chosen.head)
     hint = {"hint_choose": t("attention.hint_mean")} if shown and chosen.query == "mean" else {}
     patch_canvas(scene, key="attention_canvas", text=canvas_text(language()) | hint, unit=t("attention.weight"),
-                 pinned=chosen.token, pin_key="attention_pin", prefix=subject.prefix_names(), strength=chosen.strength, width=SIDE,
+                 pinned=chosen.token, pin_key="attention_pin", prefix=subject.prefix_names(),
+                 strength=chosen.strength, width=SIDE,
                  titles=[t("attention.shown", layer=chosen.layer, head=head)] if shown else [])
 
 

@@ -67,8 +67,8 @@ def draw_norms(subject: Subject, found: Outliers, strength: float) -> None:
         grid=subject.traced.grid, picture=subject.jpeg, panels=(Panel(values=found.norms.ravel()),) if shown else (),
         vmax=found.threshold))
     hint = {} if shown else {"hint_choose": ""}
-    patch_canvas(scene, key="attention_norms", text=words() | hint, unit=t("attention.norm"), strength=strength, width=SIDE,
-                 grid=False, titles=[t("attention.norms", layer=found.layer)] if shown else [])
+    patch_canvas(scene, key="attention_norms", text=words() | hint, unit=t("attention.norm"), strength=strength,
+                 width=SIDE, grid=False, titles=[t("attention.norms", layer=found.layer)] if shown else [])
     st.caption(t("attention.norms.found", count=int(found.is_outlier.sum()), cells=subject.cells,
                  threshold=f"{found.threshold:.1f}", median=f"{found.median:.1f}",
                  ratio=f"{found.norms.max() / found.median:.2f}", longer=f"{LONGER:.2f}"))
