@@ -109,7 +109,9 @@ def test_the_large_map_is_the_heads(open_app, maps, untrained):
     assert list(drawn.row_ids) == done.ids[0].tolist() and drawn.vmax == pytest.approx(done.weights.max())
     assert more["badge"] == sentences("en", "text")["untrained"] and drawn.first == text.striking(done, 1, 4)
     habits = text.habits(done)
-    assert f"[CLS] <b>{100 * habits.first[1, 4]:.0f} %</b>" in shown(app)
+    received = done.weights[1, 0, 4].mean(axis=0)
+    most = f"<b>{done.pieces[0][received.argmax()]}</b>: {100 * received.max():.0f} %"
+    assert most in shown(app) and f"[CLS] gets {100 * habits.first[1, 4]:.0f} %" in shown(app)
 
 
 def test_unknown_characters_are_named(open_app, sound, maps):

@@ -37,13 +37,14 @@ def show(subject: Subject) -> Taken:
         seed = seed_control()
     number = step_control()
     steps = cache.computed(("mae_shuffle", grid, keep, seed), lambda: shuffle_steps(grid, keep, seed=seed))
-    with lecture.answer("mae.predict.shuffle"):
+    question = f"mae.predict.shuffle.{STEPS[number]}"
+    with lecture.answer(question):
         st.markdown(step_words(steps, number))
         stage, table = st.columns(2, gap="medium")
         with stage:
             packed = cache.computed(("mae_shuffle_scene", subject.picture.digest, grid, keep, seed, language()),
                                     lambda: scene(steps, picture_of(subject.picture, grid)))
-            motion(packed, lecture.step_shown(number, "mae.predict.shuffle"), key="mae_motion", width=WIDTH)
+            motion(packed, lecture.step_shown(number, question), key="mae_motion", width=WIDTH)
         with table:
             st.html(ids_table(steps, number))
             st.html(note(t("mae.shuffle.inverse", **inverse_words(steps))))

@@ -77,7 +77,7 @@ def show(subject: Subject) -> Taken:
     with lecture.answer("swin.predict.reach"):
         left, right = st.columns([1, 2], gap="medium")
         with left:
-            st.html(note(t("swin.reach.click")))
+            st.html(f'<div class="tfsss-evidence">{note(t("swin.reach.click"))}</div>')
             patch_canvas(canvas_scene(subject, cut.grid), key="swin_reach", text=canvas_text(language()),
                          pinned=pinned, pin_key=f"{ROOM}_token", width=CANVAS)
         found = find(subject, through, cut, blocks, divmod(pinned, gx))

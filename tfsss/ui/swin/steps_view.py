@@ -43,7 +43,8 @@ def show(subject: Subject) -> Taken:
     number = steps_row(STEPS)
     made = cut.windows()
     name = STEPS[number]
-    with lecture.answer("swin.predict.steps"), beside("steps", 4, 3):
+    question = f"swin.predict.steps.{name}"
+    with lecture.answer(question), beside("steps", 4, 3):
         with st.container(key="swin_side"):
             looked = step_panels.controls(name, subject, made)
             step_panels.show(name, subject, cut, made, looked)
@@ -51,7 +52,7 @@ def show(subject: Subject) -> Taken:
         st.html(note(step_words(subject, made, name, chosen)))
         packed = cache.computed(("swin_scene", subject.picture.digest, cut, chosen, language()),
                                 lambda: scene(made, subject.shown(cut.grid), chosen))
-        motion(packed, lecture.step_shown(number, "swin.predict.steps"), key="swin_motion", width=width_of(made))
+        motion(packed, lecture.step_shown(number, question), key="swin_motion", width=width_of(made))
         if below := step_panels.under(name, subject, cut, made, looked):
             st.html(below)
     forward = subject.weights(cut) if name == "attention" else None

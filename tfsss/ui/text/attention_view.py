@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import streamlit as st
 
@@ -49,7 +51,7 @@ def single(subject: Subject) -> Taken:
             draw_head(subject, reading, (layer, head), names, pinned, draw=draw)
         with right:
             draw_every_head(subject, reading, layer, head)
-            st.html(tables.room(tables.say(_habits(reading, layer, head)), tables.say(said_of(pieces))))
+            st.html(tables.room(tables.say(_habits(reading, names, layer, head)), tables.say(said_of(pieces))))
     return Taken(png=picture(lambda: [[head_table(one, layer, head, subject.untrained)]]), forward_ms=forward_ms,
                  lines=ATTENTION_LINES.format(text=typed, layer=layer, head=head),
                  arrays=lambda: reading.arrays() | arrays_of(head=one), imports="from tfsss.explain import text")
@@ -119,10 +121,12 @@ def _top(reading: Reading) -> float:
     return float(reading.weights.max())
 
 
-def _habits(reading: Reading, layer: int, head: int) -> str:
-    """Where the chosen head's attention goes, whatever the words are."""
-    found = text.habits(reading)
-    return t("text.habits", count=int(reading.tokens[0].sum()), **{
+def _habits(reading: Reading, names: tuple[str, ...], layer: int, head: int) -> str:
+    """Where the chosen head's attention goes: to which piece, and to which place, whatever the words are."""
+    found, received = text.habits(reading), reading.weights[layer, 0, head].mean(axis=0)
+    most = int(received.argmax())
+    return t("text.habits", count=int(reading.tokens[0].sum()), piece=escape(names[most]),
+             most=f"{100 * received[most]:.0f}", **{
         name: f"{100 * getattr(found, name)[layer, head]:.0f}"
         for name in ("first", "separator", "itself", "before", "behind")})
 

@@ -29,12 +29,19 @@ EXAMPLES = {
 
 def first() -> str:
     """The first text."""
-    return state.words(ROOM, "first", EXAMPLES["pronoun"][0], max_chars=240, help=t("text.first.help"))
+    return _whole(state.words(ROOM, "first", EXAMPLES["pronoun"][0], max_chars=240, help=t("text.first.help")))
 
 
 def second() -> str:
     """The second text."""
-    return state.words(ROOM, "second", EXAMPLES["pronoun"][1], max_chars=240, help=t("text.first.help"))
+    return _whole(state.words(ROOM, "second", EXAMPLES["pronoun"][1], max_chars=240, help=t("text.first.help")))
+
+
+def _whole(text: str) -> str:
+    """The text, and below its field all of it for a class that guesses: the field ends before it does."""
+    if st.session_state["app_predict"]:
+        st.text(text)
+    return text
 
 
 def two(*widths: float) -> tuple[str, str, Sequence[DeltaGenerator]]:
