@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 from torch import Tensor
 
 from tfsss import weights
@@ -59,12 +58,13 @@ def _without_turn() -> Iterator[None]:
 def begin(ask: Callable[[], object]) -> None:
     """Begin what the page will ask a cache for, on another core, while the page draws what does not need it.
 
+    The thread has no part in Streamlit's run: with its context there, a run that Back had begun sometimes never ended.
+
     Args:    ask: asks the cache. What it raises, the page's own question raises again.
     """
-    context = get_script_run_ctx()
-    with_context = ThreadPoolExecutor(1, initializer=lambda: add_script_run_ctx(ctx=context))
-    with_context.submit(ask)
-    with_context.shutdown(wait=False)
+    beside = ThreadPoolExecutor(1)
+    beside.submit(ask)
+    beside.shutdown(wait=False)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
