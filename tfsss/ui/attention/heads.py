@@ -11,6 +11,7 @@ from tfsss.explain.attention import of_query, on_grid
 from tfsss.figures.maps import montage
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, frame, lecture, state
+from tfsss.ui.attention.asked import picture_alone
 from tfsss.ui.attention.subject import Subject
 from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import HEADS_LINES, sheet
@@ -116,23 +117,22 @@ def settle_query(subject: Subject) -> None:
 
 
 def draw_head(subject: Subject, chosen: Chosen) -> None:
-    """The picture with the chosen head's row over it; another row under the pointer. While a class guesses: alone."""
-    shown = lecture.is_revealed("attention.predict.heads")
+    """The picture with the chosen head's row over it; another row under the pointer."""
+    if not lecture.is_revealed("attention.predict.heads"):
+        return picture_alone(subject, "attention_canvas", width=SIDE, pinned=chosen.token, pin_key="attention_pin")
 
     def pack() -> bytes:
         matrix = chosen.matrix(subject)
         values = chosen.rows(subject, matrix) if chosen.query == "mean" else matrix
         return pack_scene(grid=subject.traced.grid, picture=subject.jpeg, prefix=subject.traced.num_prefix,
-                          panels=(Panel(values=values),) if shown else ())
+                          panels=(Panel(values=values),))
 
-    scene = cache.computed(("attention_scene", *subject.key, chosen.layer, chosen.head, chosen.query == "mean", shown),
-                           pack)
+    scene = cache.computed(("attention_scene", *subject.key, chosen.layer, chosen.head, chosen.query == "mean"), pack)
     head = t("attention.head.mean") if chosen.head == MEAN else t("attention.one_head", head=chosen.head)
-    hint = {"hint_choose": t("attention.hint_mean")} if shown and chosen.query == "mean" else {}
-    patch_canvas(scene, key="attention_canvas", text=canvas_text(language()) | hint, unit=t("attention.weight"),
-                 pinned=chosen.token, pin_key="attention_pin", prefix=subject.prefix_names(),
-                 strength=chosen.strength, width=SIDE,
-                 titles=[t("attention.shown", layer=chosen.layer, head=head)] if shown else [])
+    words = canvas_text(language()) | ({"hint_choose": t("attention.hint_mean")} if chosen.query == "mean" else {})
+    patch_canvas(scene, key="attention_canvas", text=words, unit=t("attention.weight"), pinned=chosen.token,
+                 pin_key="attention_pin", prefix=subject.prefix_names(), strength=chosen.strength, width=SIDE,
+                 titles=[t("attention.shown", layer=chosen.layer, head=head)])
 
 
 def draw_montage(subject: Subject, chosen: Chosen) -> None:

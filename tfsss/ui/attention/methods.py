@@ -12,6 +12,7 @@ from tfsss.explain.relevance import Relevance
 from tfsss.explain.rollout import FUSIONS, Rollout
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, lecture, state
+from tfsss.ui.attention.asked import picture_alone
 from tfsss.ui.attention.subject import Subject, relevant, rolled, together
 from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import METHODS_IMPORTS, METHODS_LINES, sheet
@@ -113,19 +114,21 @@ def end(compared: Comparison) -> float:
 
 
 def draw(subject: Subject, options: Options, question: str) -> None:
-    """Four panels, the numbers multiples of a patch's even share. Until `question` is answered, the picture alone."""
-    compared, shown = comparison(subject, options), lecture.is_revealed(question)
+    """Four panels; the numbers are multiples of a patch's even share.  Args: question: that they are the answer to."""
+    if not lecture.is_revealed(question):
+        return picture_alone(subject, "attention_methods", width=SIDE)
+    compared = comparison(subject, options)
 
     def pack() -> bytes:
-        panels = tuple(Panel(values=shares.ravel() * subject.cells) for shares in compared.shares if shown)
+        panels = tuple(Panel(values=shares.ravel() * subject.cells) for shares in compared.shares)
         return pack_scene(grid=subject.traced.grid, picture=subject.jpeg, panels=panels,
                           vmax=end(compared) * subject.cells)
 
-    scene = cache.computed(("attention_methods_scene", *subject.key, options, shown), pack)
-    hint = t("attention.hint_linked") if shown else ""
-    words = canvas_text(language()) | {"hint_choose": hint, "hint_pinned": hint}
+    scene = cache.computed(("attention_methods_scene", *subject.key, options), pack)
+    words = canvas_text(language()) | {"hint_choose": t("attention.hint_linked"),
+                                       "hint_pinned": t("attention.hint_linked")}
     patch_canvas(scene, key="attention_methods", text=words, unit=t("attention.even"), width=SIDE, columns=4,
-                 titles=[t(f"attention.method.{name}") for name in METHODS if shown], grid=False)
+                 titles=[t(f"attention.method.{name}") for name in METHODS], grid=False)
 
 
 def range_words(subject: Subject, compared: Comparison) -> str:

@@ -12,6 +12,7 @@ from tfsss.explain.attention import on_grid, received
 from tfsss.explain.features import LONGER, Outliers, outliers
 from tfsss.figures.overlay import overlay_jpeg
 from tfsss.ui import cache, lecture, state
+from tfsss.ui.attention.asked import picture_alone
 from tfsss.ui.attention.subject import Subject, feature_components, together
 from tfsss.ui.downloads import Taken
 from tfsss.ui.attention.taking import TOKENS_LINES, sheet
@@ -61,14 +62,14 @@ def show(subject: Subject) -> Taken:
 
 
 def draw_norms(subject: Subject, found: Outliers, strength: float) -> None:
-    """Lengths over the picture; the colours end where the rule for outliers begins. While a class guesses: none."""
-    shown = lecture.is_revealed("attention.predict.tokens")
-    scene = cache.computed(("attention_norms", *subject.key, found.layer, shown), lambda: pack_scene(
-        grid=subject.traced.grid, picture=subject.jpeg, panels=(Panel(values=found.norms.ravel()),) if shown else (),
+    """Lengths over the picture; the colours end where the rule for outliers begins."""
+    if not lecture.is_revealed("attention.predict.tokens"):
+        return picture_alone(subject, "attention_norms", width=SIDE)
+    scene = cache.computed(("attention_norms", *subject.key, found.layer), lambda: pack_scene(
+        grid=subject.traced.grid, picture=subject.jpeg, panels=(Panel(values=found.norms.ravel()),),
         vmax=found.threshold))
-    hint = {} if shown else {"hint_choose": ""}
-    patch_canvas(scene, key="attention_norms", text=words() | hint, unit=t("attention.norm"), strength=strength,
-                 width=SIDE, grid=False, titles=[t("attention.norms", layer=found.layer)] if shown else [])
+    patch_canvas(scene, key="attention_norms", text=words(), unit=t("attention.norm"), strength=strength, width=SIDE,
+                 grid=False, titles=[t("attention.norms", layer=found.layer)])
     st.caption(t("attention.norms.found", count=int(found.is_outlier.sum()), cells=subject.cells,
                  threshold=f"{found.threshold:.1f}", median=f"{found.median:.1f}",
                  ratio=f"{found.norms.max() / found.median:.2f}", longer=f"{LONGER:.2f}"))
