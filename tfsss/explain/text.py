@@ -51,8 +51,9 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """Where each head's attention goes, whatever the words are: shares, each averaged over the queries; (l, h)."""
+    """Where each head's attention goes: shares, each averaged over the queries; (l, h), whatever the words are."""
 
+    received: np.ndarray  # (l, h, n): to each piece
     first: np.ndarray  # to [CLS]
     separator: np.ndarray  # to [SEP]
     itself: np.ndarray  # to the query's own place
@@ -111,8 +112,8 @@ def habits(done: Reading, row: int = 0) -> Habits:
         return np.diagonal(weights, offset, axis1=-2, axis2=-1).mean(axis=-1)
 
     received = weights.mean(axis=-2)  # l h n
-    return Habits(first=received[..., 0], separator=received[..., ids == wordpieces.SEPARATOR].sum(axis=-1),
-                  itself=mean(0), before=mean(-1), behind=mean(1))
+    return Habits(received=received, first=received[..., 0], itself=mean(0), before=mean(-1), behind=mean(1),
+                  separator=received[..., ids == wordpieces.SEPARATOR].sum(axis=-1))
 
 
 def words_among(names: Sequence[str], ids: np.ndarray) -> np.ndarray:

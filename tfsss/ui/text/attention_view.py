@@ -123,7 +123,8 @@ def _top(reading: Reading) -> float:
 
 def _habits(reading: Reading, names: tuple[str, ...], layer: int, head: int) -> str:
     """Where the chosen head's attention goes: to which piece, and to which place, whatever the words are."""
-    found, received = text.habits(reading), reading.weights[layer, 0, head].mean(axis=0)
+    found = text.habits(reading)
+    received = found.received[layer, head]
     most = int(received.argmax())
     return t("text.habits", count=int(reading.tokens[0].sum()), piece=escape(names[most]),
              most=f"{100 * received[most]:.0f}", **{
