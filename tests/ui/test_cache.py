@@ -35,8 +35,7 @@ def test_one_computation_may_need_another_that_somebody_else_has_begun():
     assert sorted(found) == [1, 2]
 
 
-def test_as_many_computations_as_cores_have_their_turn(monkeypatch):
-    monkeypatch.setattr(cache, "_turn", threading.Semaphore(2))
+def test_two_computations_at_once_have_their_turn():
     running, most = [], []
 
     def compute(name: int) -> int:

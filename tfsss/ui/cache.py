@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from tfsss.explain.attention import Trace, trace
 from tfsss.explain.inputs import normalise
 from tfsss.weights import Loaded
 
-_turn = threading.Semaphore(os.cpu_count() or 1)  # thirty visitors' cache misses wait in line, one for each core
+_turn = threading.Semaphore(2)  # thirty visitors' cache misses wait in line; two at once: see `begin`
 _mine = threading.local()  # held: whether it is this thread's turn
 
 
