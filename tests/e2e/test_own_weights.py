@@ -16,8 +16,6 @@ from tfsss.models.vit import VisionTransformer
 from tfsss.ui.language import sentences
 from tfsss.weights import load_checkpoint
 
-APP = Path(__file__).parents[2] / "app.py"
-
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
@@ -35,14 +33,13 @@ def drawn(page) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("language", "width", "scheme"), [("en", 1280, "light"), ("zh", 390, "dark")])
-def test_an_uploaded_model_is_what_is_drawn(serve, open_page, wait_idle, file, language, width, scheme):
+def test_an_uploaded_model_is_what_is_drawn(visit, wait_idle, file, language, width, scheme):
     loaded = load_checkpoint(file, "vit")
     side = loaded.entry.input_size
     traced = attention.trace(loaded.model, normalise(fit(load_image(bundled()["cat"]), side, side), loaded.entry))
     patches = traced.weights[-1].mean(axis=0, dtype=np.float32)[0, traced.num_prefix:]
 
-    page = open_page(f"{serve(APP)}/attention?lang={language}", width=width, height=844, color_scheme=scheme)
-    page.locator(".tfsss-foot").wait_for(timeout=30_000)
+    page = visit("attention", f"lang={language}", width=width, height=844, color_scheme=scheme)
     before, said = drawn(page), sentences(language, "own")
     if width < 600:
         page.get_by_test_id("stExpandSidebarButton").click()
@@ -64,10 +61,10 @@ def test_an_uploaded_model_is_what_is_drawn(serve, open_page, wait_idle, file, l
     assert "weights=" not in page.url
 
 
-def test_a_file_that_holds_no_weights_gets_a_sentence_and_changes_nothing(serve, open_page, tmp_path):
+def test_a_file_that_holds_no_weights_gets_a_sentence_and_changes_nothing(visit, tmp_path):
     bad = tmp_path / "notes.pth"
     bad.write_text("these are words")
-    page = open_page(f"{serve(APP)}/attention?lang=zh")
+    page = visit("attention", "lang=zh")
     before = drawn(page)
     page.locator("[data-testid=stSidebar] summary", has_text=sentences("zh", "own")["title"]).click()
     page.locator(".st-key-own_upload input[type=file]").set_input_files(bad)
